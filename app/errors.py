@@ -1,0 +1,129 @@
+"""One error tree for both halves of xQG, and the one table that turns it into HTTP answers.
+
+Every message is written for the person who reads it: what is wrong, where, and what to do.
+The offline commands print the message on one line and exit with ``exit_code``; the service
+answers ``application/problem+json`` with the row of ``PROBLEMS`` that fits best.
+"""
+
+from dataclasses import dataclass
+
+
+class XqgError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+
+# -- what an operator gives: settings, bundles, indexes -----------------------------------------
+
+
+class ConfigurationError(XqgError):
+    """Options or settings that cannot work together."""
+
+    exit_code = 2
+
+
+class BundleError(ConfigurationError):
+    """A bundle that is missing, damaged, or from another version."""
+
+
+class ContractMismatch(ConfigurationError):
+    """An index and an encoder that do not belong together."""
+
+
+# -- what a corpus or a queries file gives -------------------------------------------------------
+
+
+class InputError(XqgError):
+    """A line of an input file that would corrupt the index; names file and line."""
+
+    exit_code = 3
+
+    @classmethod
+    def at(cls, path: object, line: int, problem: str, remedy: str) -> "InputError":
+        return cls(f"{path}:{line}: {problem}; {remedy}")
+
+
+class RunConflict(XqgError):
+    """An output folder that holds another run, or that another process is writing."""
+
+    exit_code = 4
+
+
+class VerificationError(XqgError):
+    """What was written does not equal what was meant to be written."""
+
+    exit_code = 5
+
+
+# -- what a caller of the service meets ----------------------------------------------------------
+
+
+class InvalidRequest(XqgError):
+    """A request that is well formed but cannot be answered as asked."""
+
+
+class MalformedRequest(XqgError):
+    """A body or a header that cannot be read."""
+
+
+class RequestTooLarge(XqgError):
+    """A body over the limit."""
+
+
+class PassageNotFound(XqgError):
+    """No passage has this docid."""
+
+
+class Overloaded(XqgError):
+    """The queue is full."""
+
+
+class NotReady(XqgError):
+    """No index that belongs to the encoder is open yet, or the service is draining."""
+
+
+class IndexUnavailable(XqgError):
+    """The index does not answer."""
+
+
+class DeadlineExceeded(XqgError):
+    """The request took longer than ``XQG_TIMEOUT_S``."""
+
+
+class EncodingFailed(XqgError):
+    """The encoder failed on the batch that this query was in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One row of the status table: HTTP status, stable type slug, title."""
+
+    status: int
+    slug: str
+    title: str
+
+
+PROBLEMS: dict[type[Exception], Problem] = {
+    MalformedRequest: Problem(400, "malformed-request", "The request cannot be read"),
+    PassageNotFound: Problem(404, "passage-not-found", "No such passage"),
+    RequestTooLarge: Problem(413, "request-too-large", "The request body is too large"),
+    InvalidRequest: Problem(422, "invalid-request", "The request is not valid"),
+    Overloaded: Problem(429, "overloaded", "Too many queries are waiting"),
+    ContractMismatch: Problem(503, "contract-mismatch", "Encoder and index do not belong together"),
+    NotReady: Problem(503, "not-ready", "The service is not ready"),
+    IndexUnavailable: Problem(503, "index-unavailable", "The index does not answer"),
+    DeadlineExceeded: Problem(504, "deadline-exceeded", "The search took too long"),
+    EncodingFailed: Problem(500, "encoding-failed", "The query could not be embedded"),
+    Exception: Problem(500, "internal-error", "Something went wrong in the service"),
+}
+
+
+def problem_of(error: Exception) -> Problem:
+    """The most specific row of ``PROBLEMS`` for an error."""
+    return next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)

@@ -1,0 +1,48 @@
+"""Where fused passage vectors live: Qdrant in process (Edge) or a Qdrant server."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.errors import ConfigurationError
+from app.index.contract import IndexContract
+from app.index.edge import EdgeIndex
+from app.index.protocol import PassageIndex
+from app.index.server import ServerIndex, connect
+
+__all__ = ["IndexContract", "IndexLocation", "PassageIndex", "open_index"]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexLocation:
+    """``edge:<folder>`` or ``http(s)://host:port``, parsed."""
+
+    folder: Path | None = None
+    url: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "IndexLocation":
+        """Raises ConfigurationError where the text is neither."""
+        if text.startswith("edge:") and len(text) > len("edge:"):
+            return cls(folder=Path(text.removeprefix("edge:")))
+        if text.startswith(("http://", "https://")):
+            return cls(url=text)
+        raise ConfigurationError(f"{text!r} is no index; write edge:<folder> or http://host:port")
+
+
+async def open_index(
+    location: IndexLocation, alias: str, api_key: str | None = None, timeout_s: float = 10
+) -> PassageIndex:
+    """Open what the alias points at.
+
+    Raises:
+        NotReady: there is no complete index.
+        IndexUnavailable: the server does not answer.
+    """
+    if location.folder is not None:
+        return EdgeIndex.open(location.folder, alias)
+    client = connect(str(location.url), api_key, timeout_s)
+    try:
+        return await ServerIndex.open(client, alias)
+    except BaseException:
+        await client.close()
+        raise

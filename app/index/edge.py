@@ -1,0 +1,120 @@
+"""Qdrant Edge: the engine in process, one folder, one process.
+
+Layout of ``edge:<folder>``: each collection is ``<folder>/<collection>/`` with ``contract.json``
+and ``shard/``; an alias is a symbolic link ``<folder>/<alias>`` to its collection, so that a new
+index goes live by one atomic rename.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import qdrant_edge
+from pydantic import ValidationError
+
+from app.encoder import Vectors
+from app.errors import IndexUnavailable, NotReady
+from app.index.contract import IndexContract
+from app.index.filters import Condition
+from app.passages import METADATA_KEY, Hit, Passage, from_payload, point_id
+
+T = TypeVar("T")
+
+CONTRACT_FILE = "contract.json"
+SHARD_FOLDER = "shard"
+
+
+class EdgeIndex:
+    """A ``PassageIndex`` on an Edge shard.  Searches run on threads of its own."""
+
+    def __init__(self, collection: str, contract: IndexContract, shard: qdrant_edge.EdgeShard) -> None:
+        self._collection = collection
+        self._contract = contract
+        self._shard = shard
+        self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="edge")
+
+    @classmethod
+    def open(cls, folder: Path, alias: str) -> "EdgeIndex":
+        """Open the collection that the alias points at now.
+
+        Raises:
+            NotReady: nothing is there, the index is incomplete, or another process has it open.
+        """
+        home = (folder / alias).resolve()
+        try:
+            contract = IndexContract.model_validate_json((home / CONTRACT_FILE).read_bytes())
+        except FileNotFoundError as error:
+            raise NotReady(
+                f"there is no index {alias} in {folder}; build one with `python -m offline build`"
+            ) from error
+        except ValidationError as error:
+            raise NotReady(f"{home / CONTRACT_FILE} cannot be read; load the index again") from error
+        if not contract.complete:
+            raise NotReady(f"the index {home} is incomplete; run `python -m offline load` again")
+        try:
+            shard = qdrant_edge.EdgeShard.load(str(home / SHARD_FOLDER))
+        except Exception as error:  # the engine raises plain Exception
+            if "WouldBlock" in str(error):
+                raise NotReady(
+                    f"another process has {home} open, and an Edge index serves one process; "
+                    "stop the other, or use a Qdrant server for several"
+                ) from error
+            raise NotReady(f"Qdrant Edge cannot open {home}: {error}; load the index again") from error
+        return cls(home.name, contract, shard)
+
+    @property
+    def collection(self) -> str:
+        return self._collection
+
+    @property
+    def contract(self) -> IndexContract:
+        return self._contract
+
+    async def query(
+        self, vector: Vectors, limit: int, conditions: Sequence[Condition] = (), min_score: float | None = None
+    ) -> list[Hit]:
+        request = qdrant_edge.QueryRequest(
+            limit=limit,
+            query=qdrant_edge.Query.Nearest(vector.tolist()),
+            filter=_filter(conditions),
+            score_threshold=min_score,
+            with_payload=True,
+        )
+        points = await self._call(lambda: self._shard.query(request))
+        return [Hit(from_payload(point.payload or {}), point.score) for point in points]
+
+    async def passage(self, docid: str) -> Passage | None:
+        records = await self._call(lambda: self._shard.retrieve([point_id(docid)], with_payload=True))
+        return from_payload(records[0].payload or {}) if records else None
+
+    async def count(self) -> int:
+        return await self._call(lambda: self._shard.count(qdrant_edge.CountRequest(exact=True)))
+
+    async def close(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._shard.close)
+        self._executor.shutdown(wait=False)
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        except Exception as error:  # the engine raises plain Exception
+            raise IndexUnavailable(f"Qdrant Edge failed on {self._collection}: {error}") from error
+
+
+def _filter(conditions: Sequence[Condition]) -> qdrant_edge.Filter | None:
+    if not conditions:
+        return None
+    kept = [_translate(condition) for condition in conditions if not condition.negated]
+    dropped = [_translate(condition) for condition in conditions if condition.negated]
+    return qdrant_edge.Filter(must=kept or None, must_not=dropped or None)
+
+
+def _translate(condition: Condition) -> qdrant_edge.FieldCondition:
+    key = f"{METADATA_KEY}.{condition.field}"
+    if condition.bounds is not None:
+        return qdrant_edge.FieldCondition(key=key, range=qdrant_edge.RangeFloat(**condition.bounds))
+    if len(condition.any_of) == 1:
+        return qdrant_edge.FieldCondition(key=key, match=qdrant_edge.MatchValue(condition.any_of[0]))
+    return qdrant_edge.FieldCondition(key=key, match=qdrant_edge.MatchAny(list(condition.any_of)))

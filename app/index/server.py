@@ -1,0 +1,139 @@
+"""A Qdrant server, over gRPC where it can be had."""
+
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+import grpc
+import httpx
+from pydantic import ValidationError
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.http.exceptions import ApiException
+
+from app.encoder import Vectors
+from app.errors import IndexUnavailable, NotReady
+from app.index.contract import IndexContract
+from app.index.filters import Condition
+from app.passages import METADATA_KEY, Hit, Passage, from_payload, point_id
+
+T = TypeVar("T")
+
+CONTRACT_KEY = "xqg"
+"""Key of the contract in a collection's metadata."""
+
+# The client raises its transports' errors as they are; in-memory mode raises ValueError.
+_CLIENT_ERRORS = (ApiException, grpc.RpcError, httpx.HTTPError, OSError, ValueError)
+
+
+class ServerIndex:
+    """A ``PassageIndex`` on a collection of a Qdrant server."""
+
+    def __init__(self, client: AsyncQdrantClient, collection: str, contract: IndexContract) -> None:
+        self._client = client
+        self._collection = collection
+        self._contract = contract
+
+    @classmethod
+    async def open(cls, client: AsyncQdrantClient, alias: str) -> "ServerIndex":
+        """Open the collection that the alias points at now.
+
+        The client is closed by ``close``, not by a failed ``open``.
+
+        Raises:
+            IndexUnavailable: the server does not answer.
+            NotReady: no such alias, or the collection carries no complete contract.
+        """
+        collection = await resolve_alias(client, alias)
+        if collection is None:
+            raise NotReady(f"the server has no collection or alias {alias}; build one with `python -m offline build`")
+        contract = await read_contract(client, collection)
+        if contract is None:
+            raise NotReady(
+                f"the collection {collection} carries no xQG contract; load it with `python -m offline load` "
+                "into Qdrant 1.16 or later"
+            )
+        if not contract.complete:
+            raise NotReady(f"the collection {collection} is incomplete; run `python -m offline load` again")
+        return cls(client, collection, contract)
+
+    @property
+    def collection(self) -> str:
+        return self._collection
+
+    @property
+    def contract(self) -> IndexContract:
+        return self._contract
+
+    async def query(
+        self, vector: Vectors, limit: int, conditions: Sequence[Condition] = (), min_score: float | None = None
+    ) -> list[Hit]:
+        response = await call(
+            self._client.query_points(
+                self._collection,
+                query=vector.tolist(),
+                limit=limit,
+                query_filter=_filter(conditions),
+                score_threshold=min_score,
+                with_payload=True,
+            )
+        )
+        return [Hit(from_payload(point.payload or {}), point.score) for point in response.points]
+
+    async def passage(self, docid: str) -> Passage | None:
+        records = await call(self._client.retrieve(self._collection, [point_id(docid)], with_payload=True))
+        return from_payload(records[0].payload or {}) if records else None
+
+    async def count(self) -> int:
+        return (await call(self._client.count(self._collection, exact=True))).count
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def connect(url: str, api_key: str | None, timeout_s: float) -> AsyncQdrantClient:
+    """A client that prefers gRPC.  Connects lazily."""
+    return AsyncQdrantClient(url=url, api_key=api_key, prefer_grpc=True, timeout=max(1, round(timeout_s)))
+
+
+async def call(answer: Awaitable[T]) -> T:
+    """Await a client call; its errors become ``IndexUnavailable``."""
+    try:
+        return await answer
+    except _CLIENT_ERRORS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise IndexUnavailable(f"Qdrant does not answer as expected: {reason[:300]}", retry_after_s=1) from error
+
+
+async def resolve_alias(client: AsyncQdrantClient, alias: str) -> str | None:
+    """The collection behind an alias, the collection of that very name, or None."""
+    aliases = (await call(client.get_aliases())).aliases
+    behind = next((entry.collection_name for entry in aliases if entry.alias_name == alias), None)
+    if behind is None and await call(client.collection_exists(alias)):
+        return alias
+    return behind
+
+
+async def read_contract(client: AsyncQdrantClient, collection: str) -> IndexContract | None:
+    """The contract in a collection's metadata; None where there is none that can be read."""
+    stored = (await call(client.get_collection(collection))).config.metadata or {}
+    try:
+        return IndexContract.model_validate(stored[CONTRACT_KEY]) if CONTRACT_KEY in stored else None
+    except ValidationError:
+        return None
+
+
+def _filter(conditions: Sequence[Condition]) -> models.Filter | None:
+    if not conditions:
+        return None
+    return models.Filter(
+        must=[_translate(condition) for condition in conditions if not condition.negated] or None,
+        must_not=[_translate(condition) for condition in conditions if condition.negated] or None,
+    )
+
+
+def _translate(condition: Condition) -> models.FieldCondition:
+    key = f"{METADATA_KEY}.{condition.field}"
+    if condition.bounds is not None:
+        return models.FieldCondition(key=key, range=models.Range(**condition.bounds))
+    if len(condition.any_of) == 1:
+        return models.FieldCondition(key=key, match=models.MatchValue(value=condition.any_of[0]))
+    return models.FieldCondition(key=key, match=models.MatchAny(any=list(condition.any_of)))

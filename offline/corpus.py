@@ -1,0 +1,67 @@
+"""Stream passages in: JSONL, BEIR ``corpus.jsonl``, TSV or Parquet, plain or gzip."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from app.errors import ConfigurationError, InputError
+from app.passages import Passage
+from offline.files import json_lines, lines, parquet_rows, suffix_of
+
+_OWN_KEYS = ("docid", "_id", "id", "title", "text", "metadata", "generated_queries")
+
+
+def read_corpus(path: Path) -> Iterator[tuple[int, Passage]]:
+    """Yield the line number and the passage of every line.
+
+    JSON objects carry ``docid`` (BEIR's ``_id`` and plain ``id`` will do), ``text``, an optional
+    ``title``, and metadata as further keys or under ``metadata``.  A TSV has the columns docid,
+    text and title, with or without a header, quoted as in DPR's ``psgs_w100.tsv``.
+
+    Raises:
+        InputError: a line cannot be read, or has no docid or no text.
+        ConfigurationError: the file is missing or of an unknown kind.
+    """
+    suffix = suffix_of(path)
+    if suffix in (".jsonl", ".json", ".ndjson"):
+        records = json_lines(path)
+    elif suffix == ".parquet":
+        records = parquet_rows(path)
+    elif suffix == ".tsv":
+        records = _tsv_rows(path)
+    else:
+        raise ConfigurationError(f"{path}: unknown kind of corpus; give .jsonl, .tsv or .parquet, plain or .gz")
+    for number, record in records:
+        yield number, _passage(path, number, record)
+
+
+def _tsv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    csv.field_size_limit(2**24)
+    reader = csv.reader((line for _, line in lines(path)), delimiter="\t")
+    try:
+        for row in reader:
+            if not row or (reader.line_num == 1 and row[0] in ("id", "docid")):
+                continue
+            if len(row) not in (2, 3):
+                problem = f"the line has {len(row)} columns"
+                raise InputError.at(path, reader.line_num, problem, "write docid, text and title, parted by tabs")
+            yield reader.line_num, dict(zip(("docid", "text", "title"), row, strict=False))
+    except csv.Error as error:
+        raise InputError.at(path, reader.line_num, f"the line is no TSV ({error})", "mend the quotes") from error
+
+
+def _passage(path: Path, number: int, record: dict[str, Any]) -> Passage:
+    docid = next((record[key] for key in ("docid", "_id", "id") if record.get(key) not in (None, "")), None)
+    if docid is None:
+        raise InputError.at(path, number, "the passage has no docid", "give every passage a docid of its own")
+    text, title = record.get("text"), record.get("title")
+    if not isinstance(text, str) or not text.strip():
+        raise InputError.at(path, number, f"the passage {docid!r} has no text", "give it a text or drop the line")
+    if not isinstance(title, str | None):
+        raise InputError.at(path, number, f"the title of {docid!r} is no string", "write it in quotes")
+    metadata = {key: value for key, value in record.items() if key not in _OWN_KEYS and value is not None}
+    nested = record.get("metadata")
+    if isinstance(nested, dict):
+        metadata |= nested
+    return Passage(docid=str(docid), title=title or "", text=text, metadata=metadata)

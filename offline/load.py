@@ -1,0 +1,163 @@
+"""Fuse vectors, fill a fresh collection, verify it, and only then make it live."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from app.encoder import Vectors
+from app.errors import ConfigurationError, RunConflict, VerificationError
+from app.index import IndexContract, IndexLocation
+from app.index.contract import FieldType
+from app.passages import Passage
+from offline.fuse import fuse
+from offline.progress import progress
+from offline.run import Run, RunManifest
+from offline.shards import read_shard
+from offline.staging import field_type, read_staged
+from offline.writers import CollectionWriter, open_writer
+
+_UPSERT_POINTS = 128
+_SAMPLE_PER_SHARD = 4
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """Which vectors go where, and how they are fused."""
+
+    vectors: Path
+    index: str
+    collection: str
+    alpha: float = 0.01
+    keep_queries: bool = True
+    filter_fields: Sequence[str] = ()
+    api_key: str | None = None
+    timeout_s: float = 60
+
+
+async def load(request: LoadRequest, console: Console) -> IndexContract:
+    """Make the vectors of an embed run searchable under the alias ``collection``.
+
+    Loading the same run with the same options again changes nothing; a killed load is done
+    again from its beginning, into a collection that was never live.
+
+    Raises:
+        RunConflict: the run is unfinished, or another load is writing.
+        VerificationError: what the index holds is not what was written; the alias stays.
+        IndexUnavailable: the engine does not answer.
+    """
+    location = IndexLocation.parse(request.index)
+    run = Run(request.vectors)
+    manifest = run.manifest()
+    if manifest is None:
+        raise ConfigurationError(f"{request.vectors} holds no vectors; make them with `python -m offline embed`")
+    missing = run.missing_shards(manifest)
+    if missing:
+        rows = manifest.rows(missing[0])
+        raise RunConflict(
+            f"{request.vectors} lacks {len(missing)} of {manifest.shard_count} shards, the first with the passages "
+            f"{rows.start + 1} to {rows.stop}; run `python -m offline embed` again, it does only what is missing"
+        )
+    writer = open_writer(location, request.api_key, request.timeout_s)
+    try:
+        return await write_index(request, run, manifest, writer, console)
+    finally:
+        await writer.close()
+
+
+async def write_index(
+    request: LoadRequest, run: Run, manifest: RunManifest, writer: CollectionWriter, console: Console
+) -> IndexContract:
+    """The same on an open writer."""
+    contract = _contract(request, run, manifest)
+    collection = collection_name(request, manifest)
+    live, there = await writer.live(request.collection), await writer.contract(collection)
+    if there is not None and there.complete:
+        if live != collection:
+            await writer.publish(request.collection, collection)
+        console.print(f"{request.collection} -> {collection}: loaded before, live now")
+        return there
+    await writer.begin(collection, contract)
+    sample: dict[str, Vectors] = {}
+    with progress(console, "loading", manifest.report.passages) as advance, run.staging() as staging:
+        for number in range(manifest.shard_count):
+            rows = manifest.rows(number)
+            shard = read_shard(run.shard_path(number))
+            vectors = fuse(shard.passages, shard.query_sums, shard.counts, request.alpha)
+            passages = [_kept(passage, request) for passage in read_staged(staging, rows.start, rows.stop)]
+            for start in range(0, len(passages), _UPSERT_POINTS):
+                part = slice(start, start + _UPSERT_POINTS)
+                await writer.write(passages[part], vectors[part])
+                advance(len(passages[part]), 0)
+            chosen = np.linspace(0, len(passages) - 1, _SAMPLE_PER_SHARD).astype(int)
+            sample |= {passages[row].docid: vectors[row] for row in chosen}
+            if number % 100 == 0:  # verified as it grows, so that the sample stays small
+                await _verify_sample(writer, sample, contract)
+                sample.clear()
+    await _verify_sample(writer, sample, contract)
+    count = await writer.count()
+    if count != contract.passages:
+        raise VerificationError(f"{collection} holds {count:,} passages instead of {contract.passages:,}; load again")
+    finished = contract.model_copy(update={"complete": True})
+    await writer.finish(finished)
+    await writer.publish(request.collection, collection)
+    console.print(f"{request.collection} -> {collection}: {count:,} passages, alpha {request.alpha:g}, verified and live")
+    if live is not None:
+        console.print(f"the index before it, {live}, is kept")
+    return finished
+
+
+def collection_name(request: LoadRequest, manifest: RunManifest) -> str:
+    """Alias, then twelve hex digits over all that decides the content: same content, same name."""
+    content = [manifest.run_id, request.alpha, request.keep_queries, sorted(request.filter_fields)]
+    return f"{request.collection}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]}"
+
+
+def _contract(request: LoadRequest, run: Run, manifest: RunManifest) -> IndexContract:
+    fields: dict[str, FieldType] = {}
+    with run.staging() as staging:
+        for field in request.filter_fields:
+            kind = field_type(staging, field)
+            if kind is None:
+                raise ConfigurationError(
+                    f"--filter-field {field}: no passage has this field, or it is not everywhere text, a number or a bool"
+                )
+            fields[field] = kind
+    report = manifest.report
+    return IndexContract(
+        run_id=manifest.run_id,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        encoder=manifest.encoder,
+        alpha=request.alpha,
+        passages=report.passages,
+        augmented_passages=report.augmented_passages,
+        queries_per_language=report.queries_per_language,
+        corpus_digest=report.corpus_digest,
+        queries_digest=report.queries_digest,
+        keeps_queries=request.keep_queries and report.augmented_passages > 0,
+        fields=fields,
+    )
+
+
+def _kept(passage: Passage, request: LoadRequest) -> Passage:
+    if request.keep_queries:
+        return passage
+    return Passage(passage.docid, passage.title, passage.text, passage.metadata)
+
+
+async def _verify_sample(writer: CollectionWriter, sample: dict[str, Vectors], contract: IndexContract) -> None:
+    """Read some passages back and compare their vectors with what was written."""
+    stored = await writer.read_vectors(list(sample))
+    for docid, expected in sample.items():
+        if docid not in stored:
+            raise VerificationError(f"the index lost the passage {docid!r}; load again")
+        if contract.encoder.similarity == "cosine":  # Qdrant stores unit vectors for cosine
+            expected = expected / np.linalg.norm(expected)
+        found = np.asarray(stored[docid], np.float32)
+        if found.shape != expected.shape or not np.allclose(found, expected, rtol=1e-3, atol=1e-4):
+            raise VerificationError(f"the index holds another vector for {docid!r} than was written; load again")

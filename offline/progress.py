@@ -1,0 +1,65 @@
+"""Progress of long work: a live bar in a terminal, a line now and then in a log."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+_LOG_INTERVAL_S = 15.0
+
+
+class Advance(Protocol):
+    """Tell how many passages and how many texts were done since the last call."""
+
+    def __call__(self, passages: int, texts: int) -> None: ...
+
+
+@contextmanager
+def progress(console: Console, title: str, total: int, done: int = 0) -> Iterator[Advance]:
+    """Show passages done of ``total`` with rate and time left; ``done`` came from an earlier start."""
+    began = time.monotonic()
+    texts = 0
+    now = done
+
+    def rate() -> str:
+        return f"{texts / max(time.monotonic() - began, 1e-3):,.0f} texts/s"
+
+    if console.is_terminal:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task(title, total=total, completed=done, rate="")
+
+            def advance_bar(passages: int, embedded: int) -> None:
+                nonlocal texts
+                texts += embedded
+                bar.update(task, advance=passages, rate=rate() if texts else "")
+
+            yield advance_bar
+        return
+
+    logged = began
+
+    def advance_log(passages: int, embedded: int) -> None:
+        nonlocal texts, now, logged
+        now, texts = now + passages, texts + embedded
+        seconds = time.monotonic()
+        if seconds - logged < _LOG_INTERVAL_S and now < total:
+            return
+        logged = seconds
+        left = (seconds - began) / max(now - done, 1) * (total - now)
+        speed = f", {rate()}" if texts else ""
+        if passages or now > done:
+            console.print(f"{title}: {now:,} of {total:,} passages{speed}, about {left:,.0f} s left")
+
+    yield advance_log

@@ -1,0 +1,132 @@
+"""An embed run on disk: what goes in, what is done, who is writing.
+
+A run folder holds ``run.json`` (what the run is made of), ``staging.sqlite`` (the joined input)
+and ``shards/``.  The run id derives from content alone: the same encoder, passages and queries
+give the same id wherever and whenever they meet.
+"""
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.bundle import EncoderIdentity
+from app.errors import RunConflict
+from offline import shards
+from offline.files import write_atomically
+from offline.staging import StagingReport
+
+MANIFEST = "run.json"
+STAGING = "staging.sqlite"
+
+
+class RunManifest(BaseModel):
+    """The content of ``run.json``, written before the first shard."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    run_id: str
+    encoder: EncoderIdentity
+    corpus_sha256: str
+    """Of the file's bytes, to know on a resume that the input is the same."""
+    queries_sha256: str | None
+    ignore_unmatched: bool
+    languages: list[str]
+    shard_size: int
+    """Passages per shard."""
+    report: StagingReport
+
+    @property
+    def shard_count(self) -> int:
+        return -(-self.report.passages // self.shard_size)
+
+    def rows(self, shard: int) -> range:
+        """The rows of a shard in the staging file."""
+        start = shard * self.shard_size
+        return range(start, min(start + self.shard_size, self.report.passages))
+
+
+def run_id_of(encoder: EncoderIdentity, report: StagingReport) -> str:
+    """Twelve hex digits over encoder, passages and queries."""
+    content = f"{encoder.fingerprint} {report.corpus_digest} {report.queries_digest}"
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+class Run:
+    """A run folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder; the lock goes with the process, however it ends.
+
+        Raises:
+            RunConflict: another process is writing here.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RunConflict(f"another process is writing {self.folder}; wait for it or give another folder") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def manifest(self) -> RunManifest | None:
+        """The run in this folder, None where none was begun.
+
+        Raises:
+            RunConflict: the folder holds something else.
+        """
+        path = self.folder / MANIFEST
+        if not path.is_file():
+            # a run that died while staging leaves these and nothing else
+            ours = {".lock", STAGING, f"{STAGING}-journal", f"{MANIFEST}.partial"}
+            strangers = {entry.name for entry in self.folder.iterdir()} - ours if self.folder.is_dir() else set()
+            if strangers:
+                raise RunConflict(f"{self.folder} holds other files ({min(strangers)}); give another folder")
+            return None
+        try:
+            return RunManifest.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise RunConflict(f"{path} is from another version of xQG; give another folder") from error
+
+    def begin(self, manifest: RunManifest) -> None:
+        (self.folder / "shards").mkdir(exist_ok=True)
+        with (self.folder / STAGING).open("rb") as staged:  # on disk before the manifest says so
+            os.fsync(staged.fileno())
+        write_atomically(self.folder / MANIFEST, manifest.model_dump_json(indent=1))
+
+    @contextmanager
+    def staging(self) -> Iterator[sqlite3.Connection]:
+        database = sqlite3.connect(f"file:{self.folder / STAGING}?mode=ro", uri=True)
+        try:
+            yield database
+        finally:
+            database.close()
+
+    @property
+    def staging_path(self) -> Path:
+        return self.folder / STAGING
+
+    def shard_path(self, shard: int) -> Path:
+        return self.folder / "shards" / f"{shard:06d}.safetensors"
+
+    def missing_shards(self, manifest: RunManifest) -> list[int]:
+        """Shards that are not there whole."""
+        return [
+            shard
+            for shard in range(manifest.shard_count)
+            if not shards.is_whole(self.shard_path(shard), manifest.run_id, manifest.rows(shard))
+        ]

@@ -1,0 +1,170 @@
+"""Corpus and queries, checked and joined before the first vector is computed.
+
+A bad line at the end of a corpus must not cost a day of encoding, a docid must not come twice,
+and neither must need the corpus in memory: a staging file (SQLite) holds passages in corpus
+order, each with its queries.
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.errors import InputError
+from app.index.contract import FieldType
+from app.passages import Passage
+from offline.corpus import read_corpus
+from offline.queries import Mended, Queries, read_queries
+
+_SCHEMA = """
+CREATE TABLE passages (
+    row INTEGER PRIMARY KEY, docid TEXT UNIQUE NOT NULL, line INTEGER NOT NULL,
+    title TEXT NOT NULL, text TEXT NOT NULL, metadata TEXT NOT NULL, queries TEXT, queries_line INTEGER
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StagingReport:
+    """What was read: counts, digests of the content, and what was mended on the way."""
+
+    passages: int
+    augmented_passages: int
+    queries_per_language: dict[str, int]
+    fewest_and_most: dict[str, tuple[int, int]]
+    """Per language, the fewest and the most queries that an augmented passage has."""
+    corpus_digest: str
+    queries_digest: str | None
+    mended: dict[str, int]
+    without_queries: list[str]
+    """The first few docids that have no query."""
+
+
+def stage(path: Path, corpus: Path, queries: Path | None, ignore_unmatched: bool = False) -> StagingReport:
+    """Read, check and join both files into a fresh staging file.
+
+    Raises:
+        InputError: a line that would corrupt the index, with file, line number and remedy.
+    """
+    path.unlink(missing_ok=True)
+    mended = Mended()
+    with sqlite3.connect(path, isolation_level=None) as database:
+        # a half-written staging file is thrown away, so durability is not worth its price
+        database.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA)
+        database.execute("BEGIN")
+        _read_passages(database, corpus)
+        if queries is not None:
+            _read_queries(database, queries, mended, ignore_unmatched)
+        database.execute("COMMIT")
+        report = _report(database, mended, queries is not None)
+    database.close()
+    return report
+
+
+def _read_passages(database: sqlite3.Connection, corpus: Path) -> None:
+    row = -1
+    for row, (line, passage) in enumerate(read_corpus(corpus)):
+        fields = (passage.docid, line, passage.title, passage.text, _json(passage.metadata))
+        try:
+            database.execute(
+                "INSERT INTO passages (row, docid, line, title, text, metadata) VALUES (?, ?, ?, ?, ?, ?)",
+                (row, *fields),
+            )
+        except sqlite3.IntegrityError as error:
+            (first,) = database.execute("SELECT line FROM passages WHERE docid = ?", (passage.docid,)).fetchone()
+            problem = f"the docid {passage.docid!r} was given before, in line {first}"
+            raise InputError.at(corpus, line, problem, "give every passage a docid of its own") from error
+    if row < 0:
+        raise InputError(f"{corpus} holds no passage; is it the right file?")
+
+
+def _read_queries(database: sqlite3.Connection, path: Path, mended: Mended, ignore_unmatched: bool) -> None:
+    for line, docid, by_language in read_queries(path, mended):
+        found = database.execute("SELECT row, queries, queries_line FROM passages WHERE docid = ?", (docid,)).fetchone()
+        if found is None:
+            if ignore_unmatched:
+                mended.counts["lines for passages that are not in the corpus, left out"] += 1
+                continue
+            problem = f"the corpus has no passage {docid!r}"
+            raise InputError.at(path, line, problem, "use the corpus the queries were made from, or --ignore-unmatched")
+        row, before, before_line = found
+        if before is not None:
+            if before == _json(by_language):
+                mended.counts["repeated lines with the same queries"] += 1
+                continue
+            problem = f"other queries for {docid!r} were given in line {before_line}"
+            raise InputError.at(path, line, problem, "merge the two lines into one")
+        database.execute(
+            "UPDATE passages SET queries = ?, queries_line = ? WHERE row = ?", (_json(by_language), line, row)
+        )
+
+
+def _report(database: sqlite3.Connection, mended: Mended, with_queries: bool) -> StagingReport:
+    totals: Counter[str] = Counter()
+    fewest_and_most: dict[str, tuple[int, int]] = {}
+    without: list[str] = []
+    corpus_digest, queries_digest = hashlib.sha256(), hashlib.sha256()
+    passages = augmented = 0
+    for passage in read_staged(database):
+        passages += 1
+        corpus_digest.update(_json([passage.docid, passage.title, passage.text, passage.metadata]).encode() + b"\n")
+        queries_digest.update(_json([passage.docid, passage.generated_queries]).encode() + b"\n")
+        if not passage.generated_queries:
+            without += [passage.docid] if len(without) < 3 else []
+            continue
+        augmented += 1
+        totals.update({code: len(texts) for code, texts in passage.generated_queries.items()})
+    for code in sorted(totals):
+        count = f"coalesce(json_array_length(queries, '$.{code}'), 0)"
+        fewest_and_most[code] = database.execute(
+            f"SELECT min({count}), max({count}) FROM passages WHERE queries NOT IN ('{{}}')"  # noqa: S608, known codes
+        ).fetchone()
+    return StagingReport(
+        passages=passages,
+        augmented_passages=augmented,
+        queries_per_language=dict(sorted(totals.items())),
+        fewest_and_most=fewest_and_most,
+        corpus_digest=corpus_digest.hexdigest(),
+        queries_digest=queries_digest.hexdigest() if with_queries else None,
+        mended={what: count for what, count in mended.counts.items() if count},
+        without_queries=without,
+    )
+
+
+def read_staged(database: sqlite3.Connection, start: int = 0, end: int | None = None) -> Iterator[Passage]:
+    """Passages of the rows ``start`` to ``end`` (exclusive) in corpus order, with their queries."""
+    rows = database.execute(
+        "SELECT docid, title, text, metadata, queries FROM passages WHERE row >= ? AND row < ? ORDER BY row",
+        (start, 2**62 if end is None else end),
+    )
+    for docid, title, text, metadata, queries in rows:
+        by_language: Queries = json.loads(queries) if queries else {}
+        yield Passage(docid, title, text, json.loads(metadata), by_language)
+
+
+def field_type(database: sqlite3.Connection, field: str) -> FieldType | None:
+    """The one type of a metadata field, None where it is missing everywhere or of several types."""
+    path = "$." + json.dumps(field)
+    sql = (
+        "SELECT DISTINCT CASE json_type(metadata, ?1) WHEN 'array' THEN json_type(metadata, ?1 || '[0]') "
+        "ELSE json_type(metadata, ?1) END FROM passages WHERE json_type(metadata, ?1) IS NOT NULL"
+    )
+    kinds = {kind for (kind,) in database.execute(sql, (path,))}
+    names: dict[frozenset[Any], FieldType] = {
+        frozenset({"text"}): "keyword",
+        frozenset({"integer"}): "integer",
+        frozenset({"real"}): "float",
+        frozenset({"integer", "real"}): "float",
+        frozenset({"true"}): "bool",
+        frozenset({"false"}): "bool",
+        frozenset({"true", "false"}): "bool",
+    }
+    return names.get(frozenset(kinds))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)

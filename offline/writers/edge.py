@@ -1,0 +1,128 @@
+"""Write a Qdrant Edge folder; the layout is told in ``app/index/edge.py``."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import qdrant_edge
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from app.encoder import Vectors
+from app.errors import IndexUnavailable, RunConflict
+from app.index.contract import FieldType, IndexContract
+from app.index.edge import CONTRACT_FILE, SHARD_FOLDER
+from app.passages import METADATA_KEY, Passage, point_id, to_payload
+from offline.files import write_atomically
+
+_DISTANCE = {"cosine": qdrant_edge.Distance.Cosine, "dot": qdrant_edge.Distance.Dot}
+_SCHEMA: dict[FieldType, qdrant_edge.PayloadSchemaType] = {
+    "keyword": qdrant_edge.PayloadSchemaType.Keyword,
+    "integer": qdrant_edge.PayloadSchemaType.Integer,
+    "float": qdrant_edge.PayloadSchemaType.Float,
+    "bool": qdrant_edge.PayloadSchemaType.Bool,
+}
+
+
+class EdgeWriter:
+    """A ``CollectionWriter`` on a folder, which it holds a lock on until it is closed.
+
+    Raises:
+        RunConflict: another load is writing into the folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(folder / ".lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RunConflict(f"another load is writing into {folder}; wait for it") from error
+        self._home = folder
+        self._open_shard: qdrant_edge.EdgeShard | None = None
+
+    async def live(self, alias: str) -> str | None:
+        link = self._folder / alias
+        return link.resolve().name if link.is_symlink() else None
+
+    async def contract(self, collection: str) -> IndexContract | None:
+        try:
+            return IndexContract.model_validate_json((self._folder / collection / CONTRACT_FILE).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    async def begin(self, collection: str, contract: IndexContract) -> None:
+        self._home = self._folder / collection
+        shutil.rmtree(self._home, ignore_errors=True)
+        (self._home / SHARD_FOLDER).mkdir(parents=True)
+        write_atomically(self._home / CONTRACT_FILE, contract.model_dump_json(indent=1))
+        params = qdrant_edge.EdgeVectorParams(
+            size=contract.encoder.dimension, distance=_DISTANCE[contract.encoder.similarity]
+        )
+        try:
+            self._open_shard = qdrant_edge.EdgeShard.create(
+                str(self._home / SHARD_FOLDER), qdrant_edge.EdgeConfig(vectors=params)
+            )
+        except Exception as error:  # the engine raises plain Exception
+            raise IndexUnavailable(f"Qdrant Edge cannot create {self._home}: {error}") from error
+        for field, kind in contract.fields.items():
+            self._update(qdrant_edge.UpdateOperation.create_field_index(f"{METADATA_KEY}.{field}", _SCHEMA[kind]))
+
+    async def write(self, passages: Sequence[Passage], vectors: Vectors) -> None:
+        points = [
+            qdrant_edge.Point(point_id(passage.docid), vector, to_payload(passage))
+            for passage, vector in zip(passages, vectors.tolist(), strict=True)
+        ]
+        self._update(qdrant_edge.UpdateOperation.upsert_points(points))
+
+    async def finish(self, contract: IndexContract) -> None:
+        while self._shard.optimize():
+            pass
+        self._shard.flush()
+        write_atomically(self._home / CONTRACT_FILE, contract.model_dump_json(indent=1))
+
+    async def count(self) -> int:
+        return self._shard.count(qdrant_edge.CountRequest(exact=True))
+
+    async def read_vectors(self, docids: Sequence[str]) -> dict[str, list[float]]:
+        records = self._shard.retrieve([point_id(docid) for docid in docids], with_payload=True, with_vector=True)
+        return {(record.payload or {})["docid"]: _dense(record.vector) for record in records}
+
+    async def publish(self, alias: str, collection: str) -> None:
+        link = self._folder / alias
+        if link.exists() and not link.is_symlink():
+            raise RunConflict(f"{link} is no link made by a load; move it away or give another --collection")
+        fresh = self._folder / f".{alias}.next"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(collection)
+        fresh.replace(link)
+        directory = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    async def close(self) -> None:
+        if self._open_shard is not None:
+            self._open_shard.close()
+        self._lock.release()
+
+    @property
+    def _shard(self) -> qdrant_edge.EdgeShard:
+        if self._open_shard is None:
+            self._open_shard = qdrant_edge.EdgeShard.load(str(self._home / SHARD_FOLDER))
+        return self._open_shard
+
+    def _update(self, operation: qdrant_edge.UpdateOperation) -> None:
+        try:
+            self._shard.update(operation)
+        except Exception as error:  # the engine raises plain Exception
+            raise IndexUnavailable(f"Qdrant Edge cannot write to {self._home}: {error}") from error
+
+
+def _dense(vector: object) -> list[float]:
+    if not isinstance(vector, list):
+        raise IndexUnavailable(f"Qdrant Edge returned a vector of the kind {type(vector).__name__}")
+    return vector
