@@ -7,13 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from app.bundle import Bundle, Side
 from app.errors import BundleError, ConfigurationError
+from app.vectors import Vectors
 
-Vectors = NDArray[np.float32]
 Device = Literal["cpu", "cuda"]
 _PROVIDERS: dict[Device, list[str]] = {
     "cpu": ["CPUExecutionProvider"],

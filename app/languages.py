@@ -5,22 +5,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A query language: ISO 639-1 code, English name for prompts, ISO 15924 script."""
+    """A query language: ISO 639-1 code, English name for prompts, ISO 15924 script.
+
+    ``example`` is a question that the demo's passages answer, for docs pages and tours.
+    """
 
     code: str
     name: str
     script: str
-    right_to_left: bool = False
+    example: str
 
 
 LANGUAGES: tuple[Language, ...] = (
-    Language("ar", "Arabic", "Arab", right_to_left=True),
-    Language("bn", "Bengali", "Beng"),
-    Language("fi", "Finnish", "Latn"),
-    Language("ja", "Japanese", "Jpan"),
-    Language("ko", "Korean", "Kore"),
-    Language("ru", "Russian", "Cyrl"),
-    Language("te", "Telugu", "Telu"),
+    Language("ar", "Arabic", "Arab", "من رسم لوحة الموناليزا؟"),
+    Language("bn", "Bengali", "Beng", "আগ্রা শহরটি কোন নদীর তীরে অবস্থিত?"),
+    Language("fi", "Finnish", "Latn", "Kuka oli ensimmäinen nainen avaruudessa?"),
+    Language("ja", "Japanese", "Jpan", "パナマ運河はどの二つの海を結んでいますか？"),
+    Language("ko", "Korean", "Kore", "메탈리카는 어떤 장르의 음악을 연주하는 밴드인가요?"),
+    Language("ru", "Russian", "Cyrl", "Через какой пролив перекинут мост «Золотые Ворота»?"),
+    Language("te", "Telugu", "Telu", "ఈఫిల్ టవర్ ఎక్కడ ఉంది?"),
 )
 CODES: tuple[str, ...] = tuple(language.code for language in LANGUAGES)
 

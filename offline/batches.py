@@ -7,7 +7,8 @@ from itertools import islice
 import numpy as np
 
 from app.bundle import Side
-from app.encoder import OnnxEncoder, Tokens, Vectors
+from app.encoder import OnnxEncoder, Tokens
+from app.vectors import Vectors
 
 
 def token_batches(tokens: Sequence[Tokens], max_batch_tokens: int) -> Iterator[list[int]]:

@@ -147,8 +147,8 @@ def _refuse_partial(request: EmbedRequest, report: StagingReport) -> None:
     if lacking and report.augmented_passages and not request.allow_partial:
         some = ", ".join(map(repr, report.without_queries))
         raise InputError(
-            f"{request.queries}: {lacking:,} of {report.passages:,} passages have no generated queries (such as {some}) "
-            "and would lose to those that have; generate the rest, or pass --allow-partial"
+            f"{request.queries}: {lacking:,} of {report.passages:,} passages have no generated queries "
+            f"(such as {some}) and would lose to those that have; generate the rest, or pass --allow-partial"
         )
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from app.encoder import Vectors
 from app.errors import ConfigurationError
+from app.vectors import Vectors
 
 
 def fuse(passages: Vectors, query_sums: Vectors, counts: NDArray[np.int32], alpha: float) -> Vectors:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from app.encoder import Vectors
 from app.errors import ConfigurationError, RunConflict, VerificationError
 from app.index import IndexContract, IndexLocation
 from app.index.contract import FieldType
 from app.passages import Passage
+from app.vectors import Vectors
 from offline.fuse import fuse
 from offline.progress import progress
 from offline.run import Run, RunManifest
@@ -106,7 +106,9 @@ async def write_index(
     finished = contract.model_copy(update={"complete": True})
     await writer.finish(finished)
     await writer.publish(request.collection, collection)
-    console.print(f"{request.collection} -> {collection}: {count:,} passages, alpha {request.alpha:g}, verified and live")
+    console.print(
+        f"{request.collection} -> {collection}: {count:,} passages, alpha {request.alpha:g}, verified and live"
+    )
     if live is not None:
         console.print(f"the index before it, {live}, is kept")
     return finished
@@ -125,7 +127,7 @@ def _contract(request: LoadRequest, run: Run, manifest: RunManifest) -> IndexCon
             kind = field_type(staging, field)
             if kind is None:
                 raise ConfigurationError(
-                    f"--filter-field {field}: no passage has this field, or it is not everywhere text, a number or a bool"
+                    f"--filter-field {field}: no passage has this field, or not of one type everywhere"
                 )
             fields[field] = kind
     report = manifest.report

@@ -21,11 +21,11 @@ class Advance(Protocol):
 def progress(console: Console, title: str, total: int, done: int = 0) -> Iterator[Advance]:
     """Show passages done of ``total`` with rate and time left; ``done`` came from an earlier start."""
     began = time.monotonic()
-    texts = 0
+    embedded = 0
     now = done
 
     def rate() -> str:
-        return f"{texts / max(time.monotonic() - began, 1e-3):,.0f} texts/s"
+        return f"{embedded / max(time.monotonic() - began, 1e-3):,.0f} texts/s"
 
     if console.is_terminal:
         columns = (
@@ -40,25 +40,25 @@ def progress(console: Console, title: str, total: int, done: int = 0) -> Iterato
         with Progress(*columns, console=console) as bar:
             task = bar.add_task(title, total=total, completed=done, rate="")
 
-            def advance_bar(passages: int, embedded: int) -> None:
-                nonlocal texts
-                texts += embedded
-                bar.update(task, advance=passages, rate=rate() if texts else "")
+            def advance_bar(passages: int, texts: int) -> None:
+                nonlocal embedded
+                embedded += texts
+                bar.update(task, advance=passages, rate=rate() if embedded else "")
 
             yield advance_bar
         return
 
     logged = began
 
-    def advance_log(passages: int, embedded: int) -> None:
-        nonlocal texts, now, logged
-        now, texts = now + passages, texts + embedded
+    def advance_log(passages: int, texts: int) -> None:
+        nonlocal embedded, now, logged
+        now, embedded = now + passages, embedded + texts
         seconds = time.monotonic()
         if seconds - logged < _LOG_INTERVAL_S and now < total:
             return
         logged = seconds
         left = (seconds - began) / max(now - done, 1) * (total - now)
-        speed = f", {rate()}" if texts else ""
+        speed = f", {rate()}" if embedded else ""
         if passages or now > done:
             console.print(f"{title}: {now:,} of {total:,} passages{speed}, about {left:,.0f} s left")
 

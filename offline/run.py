@@ -77,7 +77,9 @@ class Run:
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
-            raise RunConflict(f"another process is writing {self.folder}; wait for it or give another folder") from error
+            raise RunConflict(
+                f"another process is writing {self.folder}; wait for it or give another folder"
+            ) from error
         try:
             yield
         finally:

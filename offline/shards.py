@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from app.encoder import Vectors
 from app.errors import VerificationError
+from app.vectors import Vectors
 
 
 @dataclass(frozen=True, slots=True)

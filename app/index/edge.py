@@ -9,16 +9,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import qdrant_edge
 from pydantic import ValidationError
 
-from app.encoder import Vectors
 from app.errors import IndexUnavailable, NotReady
 from app.index.contract import IndexContract
 from app.index.filters import Condition
 from app.passages import METADATA_KEY, Hit, Passage, from_payload, point_id
+from app.vectors import Vectors
 
 T = TypeVar("T")
 
@@ -106,15 +106,15 @@ class EdgeIndex:
 def _filter(conditions: Sequence[Condition]) -> qdrant_edge.Filter | None:
     if not conditions:
         return None
-    kept = [_translate(condition) for condition in conditions if not condition.negated]
-    dropped = [_translate(condition) for condition in conditions if condition.negated]
-    return qdrant_edge.Filter(must=kept or None, must_not=dropped or None)
+    must: list[Any] = [_translate(condition) for condition in conditions if not condition.negated]
+    must_not: list[Any] = [_translate(condition) for condition in conditions if condition.negated]
+    return qdrant_edge.Filter(must=must or None, must_not=must_not or None)
 
 
 def _translate(condition: Condition) -> qdrant_edge.FieldCondition:
     key = f"{METADATA_KEY}.{condition.field}"
     if condition.bounds is not None:
         return qdrant_edge.FieldCondition(key=key, range=qdrant_edge.RangeFloat(**condition.bounds))
-    if len(condition.any_of) == 1:
-        return qdrant_edge.FieldCondition(key=key, match=qdrant_edge.MatchValue(condition.any_of[0]))
-    return qdrant_edge.FieldCondition(key=key, match=qdrant_edge.MatchAny(list(condition.any_of)))
+    values: list[Any] = list(condition.any_of)
+    match = qdrant_edge.MatchValue(values[0]) if len(values) == 1 else qdrant_edge.MatchAny(values)
+    return qdrant_edge.FieldCondition(key=key, match=match)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from app.encoder import Vectors
 from app.index.contract import IndexContract
 from app.index.filters import Condition
 from app.passages import Hit, Passage
+from app.vectors import Vectors
 
 
 class PassageIndex(Protocol):

@@ -9,11 +9,11 @@ from pydantic import ValidationError
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ApiException
 
-from app.encoder import Vectors
 from app.errors import IndexUnavailable, NotReady
 from app.index.contract import IndexContract
 from app.index.filters import Condition
 from app.passages import METADATA_KEY, Hit, Passage, from_payload, point_id
+from app.vectors import Vectors
 
 T = TypeVar("T")
 

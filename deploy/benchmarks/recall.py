@@ -18,7 +18,8 @@ from rich.table import Table
 
 from app.bundle import Bundle, Side
 from app.cores import usable_cores
-from app.encoder import OnnxEncoder, Vectors
+from app.encoder import OnnxEncoder
+from app.vectors import Vectors
 from offline.batches import BatchEmbedder
 from offline.fuse import fuse
 from offline.run import Run

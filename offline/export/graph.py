@@ -68,4 +68,3 @@ def save(model: onnx.ModelProto, path: Path) -> list[Path]:
     data = path.with_suffix(".onnx_data")
     onnx.save(model, path, save_as_external_data=True, location=data.name, all_tensors_to_one_file=True)
     return [path, data]
-

@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.table import Table
 
 from app.bundle import EncoderIdentity, Side
-from app.encoder import OnnxEncoder, Vectors
+from app.encoder import OnnxEncoder
 from app.errors import VerificationError
+from app.vectors import Vectors
 from offline.export.canaries import CANARIES
 from offline.export.precision import Precision
 from offline.export.towers import Tower

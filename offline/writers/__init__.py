@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from app.encoder import Vectors
 from app.index import IndexContract, IndexLocation
 from app.index.server import connect
 from app.passages import Passage
+from app.vectors import Vectors
 from offline.writers.edge import EdgeWriter
 from offline.writers.server import ServerWriter
 

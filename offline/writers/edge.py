@@ -9,11 +9,11 @@ import qdrant_edge
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from app.encoder import Vectors
 from app.errors import IndexUnavailable, RunConflict
 from app.index.contract import FieldType, IndexContract
 from app.index.edge import CONTRACT_FILE, SHARD_FOLDER
 from app.passages import METADATA_KEY, Passage, point_id, to_payload
+from app.vectors import Vectors
 from offline.files import write_atomically
 
 _DISTANCE = {"cosine": qdrant_edge.Distance.Cosine, "dot": qdrant_edge.Distance.Dot}

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from qdrant_client import AsyncQdrantClient, models
 
-from app.encoder import Vectors
 from app.errors import RunConflict
 from app.index.contract import FieldType, IndexContract
 from app.index.server import CONTRACT_KEY, call, read_contract, resolve_alias
 from app.passages import METADATA_KEY, Passage, point_id, to_payload
+from app.vectors import Vectors
 
 _DISTANCE = {"cosine": models.Distance.COSINE, "dot": models.Distance.DOT}
 _SCHEMA: dict[FieldType, models.PayloadSchemaType] = {
@@ -29,7 +29,9 @@ class ServerWriter:
     async def live(self, alias: str) -> str | None:
         collection = await resolve_alias(self._client, alias)
         if collection == alias:
-            raise RunConflict(f"{alias} is a collection on the server, so it cannot be an alias; give another --collection")
+            raise RunConflict(
+                f"{alias} is a collection on the server, so it cannot be an alias; give another --collection"
+            )
         return collection
 
     async def contract(self, collection: str) -> IndexContract | None:
@@ -63,9 +65,7 @@ class ServerWriter:
 
     async def finish(self, contract: IndexContract) -> None:
         await call(
-            self._client.update_collection(
-                self._collection, metadata={CONTRACT_KEY: contract.model_dump(mode="json")}
-            )
+            self._client.update_collection(self._collection, metadata={CONTRACT_KEY: contract.model_dump(mode="json")})
         )
 
     async def count(self) -> int:

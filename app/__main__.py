@@ -1,0 +1,35 @@
+"""``python -m app``: serve with uvicorn on ``XQG_HOST`` and ``XQG_PORT``."""
+
+import logging
+import sys
+
+import uvicorn
+
+from app.errors import XqgError
+from app.main import create_app
+from app.settings import Settings
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # one line per call to Qdrant
+    try:
+        settings = Settings.read()
+        app = create_app(settings)
+    except XqgError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return error.exit_code
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        timeout_graceful_shutdown=settings.drain_s,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""MicroBatcher: queries that arrive together are embedded together.
+
+There is no timer.  A worker that is free takes what is waiting, up to a token budget; while it
+runs, the next batch gathers.  A lone query waits for nobody.  This module knows neither ONNX nor
+HTTP: it turns sized items into rows of a matrix.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from app.errors import EncodingFailed, NotReady, Overloaded
+from app.vectors import Vectors
+
+_LOG = logging.getLogger(__name__)
+
+
+class Sized(Protocol):
+    def __len__(self) -> int: ...
+
+
+Item = TypeVar("Item", bound=Sized)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A vector, float32 [dimension], with the seconds it waited and the seconds its batch took."""
+
+    vector: Vectors
+    queue_s: float
+    encode_s: float
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[Item]):
+    item: Item
+    answer: asyncio.Future[Embedded]
+    since: float = field(default_factory=time.perf_counter)
+
+
+class BatchObserver(Protocol):
+    """Told of every batch and of the queue's length; metrics, in the service."""
+
+    def batch(self, queries: int) -> None: ...
+    def dropped(self, queries: int) -> None: ...
+    def waiting(self, tokens: int) -> None: ...
+
+
+class MicroBatcher(Generic[Item]):
+    """Admits items, batches them, and hands each its row.
+
+    Args:
+        encode: turns a batch into float32 [n, dimension]; called on ``threads`` threads.
+        max_batch_tokens: budget of a batch, padding included.
+        max_queue_tokens: what may wait; beyond it items are refused.
+    """
+
+    def __init__(
+        self,
+        encode: Callable[[Sequence[Item]], Vectors],
+        *,
+        threads: int,
+        max_batch_tokens: int,
+        max_queue_tokens: int,
+        observer: BatchObserver,
+    ) -> None:
+        self._encode = encode
+        self._threads = threads
+        self._max_batch_tokens = max_batch_tokens
+        self._max_queue_tokens = max_queue_tokens
+        self._observer = observer
+        self._waiting: deque[_Waiting[Item]] = deque()
+        self._tokens = 0
+        self._arrived = asyncio.Event()
+        self._workers: list[asyncio.Task[None]] = []
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="encode")
+
+    def start(self) -> None:
+        """Begin to work; needs a running event loop."""
+        self._workers = [asyncio.create_task(self._work()) for _ in range(self._threads)]
+
+    @property
+    def alive(self) -> bool:
+        """Whether every worker is at work."""
+        return bool(self._workers) and not any(worker.done() for worker in self._workers)
+
+    async def embed(self, item: Item) -> Embedded:
+        """Wait for a batch and return this item's row.  Cancelling drops the item.
+
+        Raises:
+            Overloaded: too many tokens wait already.
+            EncodingFailed: the batch failed; only its own items are told.
+            NotReady: the batcher is closed.
+        """
+        if not self._workers:
+            raise NotReady("the service is starting or stopping", retry_after_s=1)
+        if self._waiting and self._tokens + len(item) > self._max_queue_tokens:
+            raise Overloaded("too many queries are waiting; send this one again later", retry_after_s=1)
+        waiting = _Waiting(item, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._count(len(item))
+        self._arrived.set()
+        return await waiting.answer
+
+    async def close(self) -> None:
+        """Stop the workers.  What still waits is refused."""
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        for waiting in self._waiting:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(NotReady("the service is stopping", retry_after_s=1))
+        self._waiting.clear()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def _work(self) -> None:
+        while True:
+            batch = self._take()
+            if batch:
+                await self._run(batch)
+            else:
+                self._arrived.clear()
+                await self._arrived.wait()
+
+    def _take(self) -> list[_Waiting[Item]]:
+        """The longest-waiting items that fit the budget together; those nobody waits for are dropped."""
+        batch: list[_Waiting[Item]] = []
+        width = dropped = 0
+        while self._waiting:
+            first = self._waiting[0]
+            if first.answer.done():
+                dropped += 1
+            else:
+                width = max(width, len(first.item))
+                if batch and width * (len(batch) + 1) > self._max_batch_tokens:
+                    break
+                batch.append(first)
+            self._waiting.popleft()
+            self._count(-len(first.item))
+        if dropped:
+            self._observer.dropped(dropped)
+        return batch
+
+    async def _run(self, batch: list[_Waiting[Item]]) -> None:
+        began = time.perf_counter()
+        self._observer.batch(len(batch))
+        try:
+            vectors = await asyncio.get_running_loop().run_in_executor(
+                self._executor, self._encode, [waiting.item for waiting in batch]
+            )
+        except asyncio.CancelledError:
+            for waiting in batch:
+                if not waiting.answer.done():
+                    waiting.answer.set_exception(NotReady("the service is stopping", retry_after_s=1))
+            raise
+        except Exception as error:
+            _LOG.exception("a batch of %d queries failed", len(batch))
+            for waiting in batch:
+                if not waiting.answer.done():
+                    failure = EncodingFailed(
+                        "the encoder failed on this query or on one embedded with it; send it again"
+                    )
+                    failure.__cause__ = error
+                    waiting.answer.set_exception(failure)
+            return
+        took = time.perf_counter() - began
+        for waiting, vector in zip(batch, vectors, strict=True):
+            if not waiting.answer.done():
+                waiting.answer.set_result(Embedded(vector, began - waiting.since, took))
+
+    def _count(self, tokens: int) -> None:
+        self._tokens += tokens
+        self._observer.waiting(self._tokens)

@@ -1,0 +1,94 @@
+"""Errors to ``application/problem+json`` (RFC 9457)."""
+
+import logging
+import math
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from app.errors import InvalidRequest, MalformedRequest, RequestTooLarge, XqgError, problem_of
+from app.schemas import FieldProblem, ProblemModel
+
+_LOG = logging.getLogger(__name__)
+_TYPE = "urn:xqg:problem:"
+
+
+def problem_from(error: Exception, request_id: str) -> ProblemModel:
+    """The body for any error; what was not raised on purpose tells nothing of its insides."""
+    row = problem_of(error)
+    detail = (
+        error.message
+        if isinstance(error, XqgError)
+        else "the service failed unexpectedly; its log has the cause under this request id"
+    )
+    return ProblemModel(type=_TYPE + row.slug, title=row.title, status=row.status, detail=detail, request_id=request_id)
+
+
+def problem_from_validation(error: RequestValidationError | ValidationError, request_id: str) -> ProblemModel:
+    """400 where the JSON cannot be read, else 422 with every field's problem."""
+    errors = error.errors()
+    if any(each["type"] == "json_invalid" for each in errors):
+        return problem_from(
+            MalformedRequest("the body is not valid JSON; check quotes, commas and brackets"), request_id
+        )
+    fields = [
+        FieldProblem(
+            field=".".join(str(part) for part in each["loc"] if part not in ("body", "query", "path")) or "body",
+            message=each["msg"].removeprefix("Value error, "),
+        )
+        for each in errors
+    ]
+    detail = "; ".join(f"{each.field}: {each.message}" for each in fields[:5])
+    return problem_from(InvalidRequest(detail), request_id).model_copy(update={"errors": fields})
+
+
+def respond(problem: ProblemModel, retry_after_s: float | None = None) -> JSONResponse:
+    headers = {} if retry_after_s is None else {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
+    return JSONResponse(
+        jsonable_encoder(problem, exclude_none=True),
+        status_code=problem.status,
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Register a handler for every kind of error."""
+
+    async def on_ours(request: Request, error: Exception) -> JSONResponse:
+        problem = problem_from(error, request.state.request_id)
+        if problem.status == 500:
+            _LOG.error("request %s failed", request.state.request_id, exc_info=error)
+        return respond(problem, getattr(error, "retry_after_s", None))
+
+    async def on_validation(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        return respond(problem_from_validation(error, request.state.request_id))
+
+    async def on_http(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return await on_ours(request, RequestTooLarge(error.detail))
+        if error.status_code == HTTPStatus.BAD_REQUEST:
+            return await on_ours(request, MalformedRequest("the body cannot be read; send UTF-8 JSON"))
+        phrase = HTTPStatus(error.status_code).phrase
+        problem = ProblemModel(
+            type=_TYPE + phrase.lower().replace(" ", "-"),
+            title=phrase,
+            status=error.status_code,
+            detail=f"{request.method} {request.url.path} is not here; /docs lists what is",
+            request_id=request.state.request_id,
+        )
+        answer = respond(problem)
+        answer.headers.update(error.headers or {})
+        return answer
+
+    app.add_exception_handler(XqgError, on_ours)
+    app.add_exception_handler(RequestValidationError, on_validation)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(Exception, on_ours)

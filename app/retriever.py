@@ -1,0 +1,179 @@
+"""Retriever.search(): the one use case."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from app.batcher import Embedded, MicroBatcher
+from app.bundle import Side
+from app.encoder import OnnxEncoder, Tokens
+from app.errors import DeadlineExceeded, InvalidRequest, NotReady
+from app.index.filters import parse_filter
+from app.index.protocol import PassageIndex
+from app.keeper import IndexKeeper
+from app.passages import Hit, Passage
+from app.vectors import Vectors
+
+_READY_COSINE = 0.999  # a canary's vector may move this far across machines and providers
+_MATCHED_QUERIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a caller asks for."""
+
+    query: str
+    top_k: int = 10
+    filter: Mapping[str, Any] = field(default_factory=dict)
+    min_score: float | None = None
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedQuery:
+    """A generated query of a hit, with its similarity to the caller's query."""
+
+    lang: str
+    query: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Hits, closest first, and what it took; times in seconds."""
+
+    hits: list[Hit]
+    matched_queries: list[list[MatchedQuery]]
+    """Per hit, its closest generated queries; empty without ``explain``."""
+    truncated: bool
+    queue_s: float
+    encode_s: float
+    search_s: float
+    total_s: float
+    index: PassageIndex
+    """The index that every hit came from."""
+
+
+class Retriever:
+    """Embeds a query and asks the index; one await chain from the route to the engine."""
+
+    def __init__(
+        self, encoder: OnnxEncoder, batcher: MicroBatcher[Tokens], keeper: IndexKeeper, timeout_s: float
+    ) -> None:
+        self.encoder = encoder
+        self._batcher = batcher
+        self._keeper = keeper
+        self._timeout_s = timeout_s
+        self._canaries = [canary for canary in encoder.bundle.manifest.canaries if canary.side is Side.QUERY]
+        self._next_canary = 0
+
+    @property
+    def index(self) -> PassageIndex:
+        """The open index.
+
+        Raises:
+            XqgError: there is none, with the reason (503).
+        """
+        return self._keeper.index
+
+    async def search(self, search: Search) -> SearchResult:
+        """Answer one search.
+
+        Raises:
+            InvalidRequest: the filter or ``explain`` does not fit the index.
+            Overloaded, NotReady, IndexUnavailable, EncodingFailed: see their classes.
+            DeadlineExceeded: it took longer than the time limit; nothing more is done for it.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._search(search)
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"no answer within {self._timeout_s:g} s; ask again later or with a smaller top_k", retry_after_s=1
+            ) from error
+
+    async def _search(self, search: Search) -> SearchResult:
+        began = time.perf_counter()
+        index = self.index
+        conditions = parse_filter(search.filter, index.contract.fields)
+        if search.explain and not index.contract.keeps_queries:
+            raise InvalidRequest("explain: this index was loaded without its generated queries")
+        (tokens,) = self.encoder.tokenize([search.query], Side.QUERY)
+        embedded = await self._batcher.embed(tokens)
+        asked = time.perf_counter()
+        hits = await index.query(embedded.vector, search.top_k, conditions, search.min_score)
+        search_s = time.perf_counter() - asked
+        matched = await self._explain(embedded, hits) if search.explain else []
+        return SearchResult(
+            hits=hits,
+            matched_queries=matched,
+            truncated=tokens.truncated,
+            queue_s=embedded.queue_s,
+            encode_s=embedded.encode_s,
+            search_s=search_s,
+            total_s=time.perf_counter() - began,
+            index=index,
+        )
+
+    async def _explain(self, embedded: Embedded, hits: Sequence[Hit]) -> list[list[MatchedQuery]]:
+        """Embed the hits' generated queries as queries are and rank them against the caller's."""
+        owned = [
+            (number, lang, text)
+            for number, hit in enumerate(hits)
+            for lang, texts in hit.passage.generated_queries.items()
+            for text in texts
+        ]
+        tokens = self.encoder.tokenize([text for _, _, text in owned], Side.QUERY)
+        answers = await asyncio.gather(*(self._batcher.embed(each) for each in tokens))
+        matched: list[list[MatchedQuery]] = [[] for _ in hits]
+        for (number, lang, text), answer in zip(owned, answers, strict=True):
+            matched[number].append(MatchedQuery(lang, text, self._similarity(embedded.vector, answer.vector)))
+        return [sorted(group, key=lambda each: -each.score)[:_MATCHED_QUERIES] for group in matched]
+
+    def _similarity(self, a: Vectors, b: Vectors) -> float:
+        return _cosine(a, b) if self.encoder.bundle.encoder.similarity == "cosine" else float(a @ b)
+
+    async def passage(self, docid: str) -> Passage | None:
+        """The passage of that docid."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self.index.passage(docid)
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"no answer within {self._timeout_s:g} s; ask again later", retry_after_s=1
+            ) from error
+
+    async def check_ready(self) -> int:
+        """Embed a canary (the next one at each call), ask the index, and return its passage count.
+
+        Raises:
+            XqgError: something does not hold, in words for the operator (503).
+        """
+        index = self.index
+        canary = self._canaries[self._next_canary % len(self._canaries)]
+        self._next_canary += 1
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                (tokens,) = self.encoder.tokenize([canary.text], Side.QUERY)
+                embedded = await self._batcher.embed(tokens)
+                count = await index.count()
+        except TimeoutError as error:
+            raise NotReady(f"the canary was not answered within {self._timeout_s:g} s", retry_after_s=1) from error
+        cosine = _cosine(embedded.vector, np.asarray(canary.vector, np.float32))
+        if not cosine >= _READY_COSINE:
+            raise NotReady(
+                f"the encoder embeds the {canary.lang} canary wrongly (cosine {cosine:.4f}); restart the service"
+            )
+        if count != index.contract.passages:
+            raise NotReady(
+                f"{index.collection} holds {count:,} passages instead of {index.contract.passages:,}; load it again"
+            )
+        return count
+
+
+def _cosine(a: Vectors, b: Vectors) -> float:
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))

@@ -1,0 +1,229 @@
+"""Request and response models of the HTTP interface."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
+
+from app.index.contract import FieldType
+from app.languages import LANGUAGES
+
+MAX_BATCH_SEARCHES = 64
+MAX_EXPLAINED_HITS = 20
+
+QueryText = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
+LanguageTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35)]
+
+_TELUGU = LANGUAGES[-1].example
+_HIT: JsonDict = {
+    "rank": 1,
+    "docid": "Eiffel Tower",
+    "title": "Eiffel Tower",
+    "text": "An iron tower in Paris …",
+    "score": 0.896,
+    "metadata": {"topic": "Technology"},
+}
+SEARCH_EXAMPLES = {
+    language.code: {
+        "summary": f"A question in {language.name}",
+        "value": {"query": language.example, "top_k": 3, "lang": language.code},
+    }
+    for language in LANGUAGES
+} | {
+    "filter": {
+        "summary": "With a filter over metadata",
+        "value": {"query": _TELUGU, "filter": {"topic": ["Technology", "Arts"]}, "min_score": 0.8},
+    },
+    "explain": {
+        "summary": "With the generated queries that match",
+        "value": {"query": _TELUGU, "top_k": 3, "explain": True},
+    },
+}
+
+
+class SearchRequest(BaseModel):
+    """A question in any language."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: QueryText = Field(description="The question, in any of the seven languages.", examples=[_TELUGU])
+    top_k: int = Field(default=10, ge=1, le=100, description="How many passages to return.")
+    lang: LanguageTag | None = Field(default=None, description="The question's language, if known.", examples=["te"])
+    filter: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Conditions on metadata, all of which must hold: a value, a list of values (any of them), "
+        '`{"gte": 1900, "lt": 2000}` on numbers, or `{"not": …}`. `/v1/info` lists the fields.',
+        examples=[{"topic": ["Arts", "Technology"]}],
+    )
+    min_score: float | None = Field(default=None, allow_inf_nan=False, description="Leave out hits below this score.")
+    explain: bool = Field(
+        default=False,
+        description=f"Add the generated queries closest to the question (top_k at most {MAX_EXPLAINED_HITS}).",
+    )
+
+    @model_validator(mode="after")
+    def _bound_explain(self) -> Self:
+        if self.explain and self.top_k > MAX_EXPLAINED_HITS:
+            raise ValueError(f"explain takes a top_k of at most {MAX_EXPLAINED_HITS}")
+        return self
+
+
+class MatchedQueryModel(BaseModel):
+    """A generated query that pulls its passage towards the question."""
+
+    lang: str
+    query: str
+    score: float
+
+
+class HitModel(BaseModel):
+    """A passage that was found."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_HIT]})
+
+    rank: int = Field(description="From 1.")
+    docid: str
+    title: str
+    text: str
+    score: float = Field(description="Similarity to the question; higher is closer.")
+    metadata: dict[str, Any]
+    matched_queries: list[MatchedQueryModel] | None = Field(default=None, description="With `explain` only.")
+
+
+class IndexModel(BaseModel):
+    """The index that answered."""
+
+    collection: str
+    run_id: str
+    alpha: float
+    passages: int
+
+
+class EncoderModel(BaseModel):
+    """The encoder that embedded the question."""
+
+    source: str
+    fingerprint: str
+    precision: str
+
+
+class Timings(BaseModel):
+    """Milliseconds by stage."""
+
+    queue: float
+    encode: float
+    search: float
+    total: float
+
+
+class SearchResponse(BaseModel):
+    """The closest passages."""
+
+    query: str
+    hits: list[HitModel]
+    index: IndexModel
+    encoder: EncoderModel
+    timings_ms: Timings
+    truncated: bool = Field(description="The question was longer than the encoder reads, and was cut.")
+    request_id: str
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class ProblemModel(BaseModel):
+    """An error, as of RFC 9457; `type` is stable, `detail` says what to do."""
+
+    type: str = Field(examples=["urn:xqg:problem:invalid-request"])
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[FieldProblem] | None = None
+
+
+class BatchRequest(BaseModel):
+    """Several searches in one request; each is checked and answered for itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    searches: list[dict[str, Any]] = Field(
+        min_length=1,
+        max_length=MAX_BATCH_SEARCHES,
+        json_schema_extra={"items": {"$ref": "#/components/schemas/SearchRequest"}},
+        examples=[[{"query": language.example, "top_k": 1} for language in LANGUAGES]],
+    )
+
+
+class BatchItem(BaseModel):
+    """One search's outcome: exactly one of the two is set."""
+
+    result: SearchResponse | None = None
+    error: ProblemModel | None = None
+
+
+class BatchResponse(BaseModel):
+    """Outcomes in the order of the searches."""
+
+    results: list[BatchItem]
+    request_id: str
+
+
+class PassageModel(BaseModel):
+    """A stored passage."""
+
+    docid: str
+    title: str
+    text: str
+    metadata: dict[str, Any]
+    generated_queries: dict[str, list[str]]
+
+
+class EncoderInfo(EncoderModel):
+    """The encoder in full."""
+
+    revision: str
+    dimension: int
+    pooling: str
+    normalize: bool
+    similarity: str
+    query_max_tokens: int
+    device: str
+    engine: str
+
+
+class IndexInfo(IndexModel):
+    """The index in full."""
+
+    created_at: str
+    augmented_passages: int
+    queries_per_language: dict[str, int]
+    fields: dict[str, FieldType]
+    explain: bool = Field(description="Whether `explain` can be asked for.")
+
+
+class Info(BaseModel):
+    """What runs here; `index` is null while none is open."""
+
+    version: str
+    encoder: EncoderInfo
+    index: IndexInfo | None
+    limits: dict[str, int | float]
+
+
+class Health(BaseModel):
+    """The process lives."""
+
+    status: str = "ok"
+
+
+class Readiness(BaseModel):
+    """A canary was embedded as expected and the index answered."""
+
+    status: str = "ready"
+    collection: str
+    passages: int

@@ -1,0 +1,187 @@
+"""``python -m offline``: export, embed, load, build, demo."""
+
+import asyncio
+import errno
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app.encoder import Device
+from app.errors import ConfigurationError, XqgError
+from offline.embed import EmbedRequest
+from offline.embed import embed as run_embed
+from offline.export.precision import Precision
+from offline.export.settings import EmbeddingOptions, Pooling, Similarity
+from offline.load import LoadRequest
+from offline.load import load as run_load
+
+cli = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Export encoders, embed and fuse passages with their generated queries, load them into Qdrant.",
+)
+console = Console()
+
+CorpusOption = Annotated[Path, typer.Option(help="Passages: .jsonl, BEIR corpus.jsonl, .tsv or .parquet; .gz too.")]
+QueriesOption = Annotated[
+    Path | None, typer.Option(help="Generated queries: .jsonl or .parquet; .gz too. Without, a plain index.")
+]
+BundleOption = Annotated[Path, typer.Option(help="Folder of an exported encoder.")]
+VectorsOption = Annotated[Path, typer.Option(help="Folder of an embed run.")]
+TokensOption = Annotated[int, typer.Option("--batch-tokens", min=1, help="Padded tokens per batch.")]
+ShardOption = Annotated[int, typer.Option(min=1, help="Passages per shard: what a killed run does again at most.")]
+PartialOption = Annotated[bool, typer.Option(help="Accept passages without queries beside others that have them.")]
+UnmatchedOption = Annotated[bool, typer.Option(help="Leave out queries for passages that are not in the corpus.")]
+DeviceOption = Annotated[Device, typer.Option(help="Where the encoder runs.")]
+IndexOption = Annotated[str, typer.Option(help="edge:<folder> or http://host:6333.")]
+CollectionOption = Annotated[str, typer.Option(help="Alias that the service opens.")]
+AlphaOption = Annotated[float, typer.Option(min=0, max=1, help="Weight of the queries in the fusion.")]
+KeepOption = Annotated[bool, typer.Option(help="Store the queries too, for explain.")]
+FieldsOption = Annotated[
+    list[str] | None, typer.Option("--filter-field", help="Metadata field that filters may name; repeat for more.")
+]
+KeyOption = Annotated[str | None, typer.Option(envvar="XQG_QDRANT_API_KEY", help="Key of the Qdrant server.")]
+TimeoutOption = Annotated[float, typer.Option(min=1, help="Seconds for one call to a Qdrant server.")]
+
+
+@cli.command()
+def export(
+    output: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
+    model: Annotated[str | None, typer.Option(help="Hub id or folder of an encoder for both sides.")] = None,
+    query_model: Annotated[str | None, typer.Option(help="Query tower of an untied pair.")] = None,
+    passage_model: Annotated[str | None, typer.Option(help="Passage tower of an untied pair.")] = None,
+    revision: Annotated[str, typer.Option(help="Branch, tag or commit on the hub.")] = "main",
+    pooling: Annotated[Pooling | None, typer.Option(help="Where the model's files do not say.")] = None,
+    normalize: Annotated[bool | None, typer.Option("--normalize/--no-normalize", help="Unit vectors or not.")] = None,
+    similarity: Annotated[Similarity | None, typer.Option(help="How vectors are compared.")] = None,
+    query_prefix: Annotated[str | None, typer.Option(help="Put before every query.")] = None,
+    passage_prefix: Annotated[str | None, typer.Option(help="Put before every passage.")] = None,
+    query_max_tokens: Annotated[int, typer.Option(min=4)] = 128,
+    passage_max_tokens: Annotated[int, typer.Option(min=4)] = 256,
+    precision: Annotated[
+        Precision, typer.Option(help="int8 and int4 quantise weights alone; fp16 is for GPUs.")
+    ] = "fp32",
+) -> None:
+    """Turn a Hugging Face encoder into an ONNX bundle, checked against torch."""
+    from offline.export import ExportRequest  # torch takes seconds to import
+    from offline.export import export as run_export
+
+    query_model, passage_model = query_model or model, passage_model or model
+    if query_model is None or passage_model is None:
+        raise ConfigurationError("give --model, or --query-model and --passage-model")
+    options = EmbeddingOptions(
+        pooling, normalize, similarity, query_prefix, passage_prefix, query_max_tokens, passage_max_tokens
+    )
+    bundle = run_export(ExportRequest(query_model, passage_model, output, revision, precision, options), console)
+    console.print(f"{bundle.folder}: {bundle.encoder.dimension} dimensions, fingerprint {bundle.fingerprint[:12]}")
+
+
+@cli.command()
+def embed(
+    corpus: CorpusOption,
+    bundle: BundleOption,
+    output: Annotated[Path, typer.Option(help="Folder of the vectors.")],
+    queries: QueriesOption = None,
+    batch_tokens: TokensOption = 512,
+    shard_size: ShardOption = 512,
+    allow_partial: PartialOption = False,
+    ignore_unmatched: UnmatchedOption = False,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Embed passages and queries; run it again to go on after an interruption."""
+    request = EmbedRequest(
+        corpus, queries, bundle, output, batch_tokens, shard_size, allow_partial, ignore_unmatched, device
+    )
+    run_embed(request, console)
+
+
+@cli.command()
+def load(
+    vectors: VectorsOption,
+    index: IndexOption,
+    collection: CollectionOption = "passages",
+    alpha: AlphaOption = 0.01,
+    keep_queries: KeepOption = True,
+    filter_field: FieldsOption = None,
+    api_key: KeyOption = None,
+    timeout_s: TimeoutOption = 60,
+) -> None:
+    """Fuse, fill a fresh collection, verify it, and make it live."""
+    request = LoadRequest(vectors, index, collection, alpha, keep_queries, filter_field or (), api_key, timeout_s)
+    asyncio.run(run_load(request, console))
+
+
+@cli.command()
+def build(
+    corpus: CorpusOption,
+    bundle: BundleOption,
+    vectors: VectorsOption,
+    index: IndexOption,
+    queries: QueriesOption = None,
+    collection: CollectionOption = "passages",
+    alpha: AlphaOption = 0.01,
+    batch_tokens: TokensOption = 512,
+    shard_size: ShardOption = 512,
+    allow_partial: PartialOption = False,
+    ignore_unmatched: UnmatchedOption = False,
+    device: DeviceOption = "cpu",
+    keep_queries: KeepOption = True,
+    filter_field: FieldsOption = None,
+    api_key: KeyOption = None,
+    timeout_s: TimeoutOption = 60,
+) -> None:
+    """embed, then load."""
+    embed(corpus, bundle, vectors, queries, batch_tokens, shard_size, allow_partial, ignore_unmatched, device)
+    load(vectors, index, collection, alpha, keep_queries, filter_field, api_key, timeout_s)
+
+
+@cli.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where everything that the tour makes is kept.")] = Path("var/demo"),
+    prepare_only: Annotated[bool, typer.Option(help="Build the demo index, ask nothing.")] = False,
+) -> None:
+    """The tour: a real encoder, 1,440 passages, one question in each of seven languages."""
+    from offline.demo.tour import prepare, tour
+
+    demo_files = prepare(folder, console)
+    if not prepare_only:
+        tour(demo_files, console)
+
+
+def main(run: Callable[[], object] = cli) -> int:
+    """Run a command; what goes wrong on purpose is one line on stderr and a non-zero exit."""
+    try:
+        run()
+    except XqgError as error:
+        message, code = error.message, error.exit_code
+    except KeyboardInterrupt:
+        message, code = "interrupted; run the same command again to go on", 130
+    except (OSError, sqlite3.OperationalError) as error:
+        if not _is_disk_full(error):
+            raise
+        where = getattr(error, "filename", None)
+        message, code = (
+            f"no space left to write{f' {where}' if where else ''}; free some and run the same command again",
+            6,
+        )
+    else:
+        return 0
+    # plain print: a terminal folds the line where it must, and a log keeps it whole
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _is_disk_full(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return "disk is full" in str(error) or "disk I/O error" in str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

