@@ -39,6 +39,9 @@ def build_tokenizer(vocabulary: list[tuple[str, float]], special_ids: dict[str, 
             # The rule of 2019, when XLM-R was trained, held the zero-width joiner for a space;
             # later releases keep it for the sake of emoji, which would split Bengali differently.
             normalizers.Replace("\u200d", " "),
+            # Precompiled composes only what is shorter than six bytes, which leaves decomposed Hangul
+            # and kana apart; the rule composes them all.
+            normalizers.NFC(),
             normalizers.Precompiled(nmt_nfkc_charsmap()),
             normalizers.Replace(Regex(" {2,}"), " "),
         ]

@@ -1,10 +1,12 @@
 """ONNX graphs whose one output is the finished vector."""
 
+import warnings
 from pathlib import Path
 
 import onnx
 from onnx import TensorProto, helper
 from optimum.exporters.onnx import onnx_export_from_model
+from optimum.utils import logging
 from transformers import PreTrainedModel
 
 from offline.export.settings import EmbeddingSettings
@@ -15,9 +17,13 @@ _PROTOBUF_LIMIT_BYTES = 2**31 - 2**20
 
 def export_transformer(model: PreTrainedModel, folder: Path) -> onnx.ModelProto:
     """Export a transformer through optimum; its output is ``last_hidden_state``."""
-    onnx_export_from_model(
-        model=model, output=folder, opset=OPSET, task="feature-extraction", do_validation=False, device="cpu"
-    )
+    logging.set_verbosity_error()
+    with warnings.catch_warnings():
+        # tracing warns of what the parity check decides, and of a newer exporter, which is optimum's to choose
+        warnings.simplefilter("ignore")
+        onnx_export_from_model(
+            model=model, output=folder, opset=OPSET, task="feature-extraction", do_validation=False, device="cpu"
+        )
     return onnx.load(folder / "model.onnx")
 
 

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import transformers
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from app.errors import ConfigurationError
 
@@ -53,6 +61,8 @@ def load_tower(source: str, revision: str) -> Tower:
     if config.model_type == "dpr":
         if config.projection_dim:
             raise ConfigurationError(f"{source} projects its vectors, which a bundle cannot hold")
-        # optimum exports the BERT inside, not the wrapper around it
-        model = next(model.children()).bert_model
+        # optimum exports BERT, not the wrapper around it
+        inner = next(model.children()).bert_model
+        model = BertModel(BertConfig(**(config.to_dict() | {"model_type": "bert"})), add_pooling_layer=False)
+        model.load_state_dict(inner.state_dict())
     return Tower(source, model.eval(), tokenizer)

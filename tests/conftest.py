@@ -1,0 +1,146 @@
+"""The real parts that tests share: the demo encoder, a small real corpus, its index, a real server."""
+
+import asyncio
+import gzip
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from rich.console import Console
+
+from app.bundle import Bundle, Side
+from app.encoder import OnnxEncoder
+from app.main import create_app
+from app.settings import Settings
+from offline.demo.corpus import QUERIES, write_corpus
+from offline.demo.tour import ANSWERS, DemoFiles, prepare_bundle
+from offline.embed import EmbedRequest, embed
+from offline.load import LoadRequest, load
+
+ROOT = Path(__file__).parent.parent
+QUIET = Console(quiet=True)
+SMALL_PASSAGES = 48
+
+
+@dataclass(frozen=True)
+class SmallCorpus:
+    """A few dozen of the demo's passages with all their generated queries."""
+
+    corpus: Path
+    queries: Path
+    docids: list[str]
+
+
+@dataclass(frozen=True)
+class Built:
+    """An embed run, and the Edge index made of it at alpha 0.05."""
+
+    vectors: Path
+    index: str
+
+
+@pytest.fixture(scope="session")
+def demo_bundle() -> Bundle:
+    """multilingual-e5-small, exported once and kept in var/demo, where `make demo` looks too."""
+    folder = ROOT / "var" / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    return prepare_bundle(DemoFiles(folder), QUIET)
+
+
+@pytest.fixture(scope="session")
+def encoder(demo_bundle: Bundle) -> OnnxEncoder:
+    return OnnxEncoder(demo_bundle, sides=tuple(Side))
+
+
+@pytest.fixture(scope="session")
+def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> SmallCorpus:
+    folder = tmp_path_factory.mktemp("corpus")
+    passages = [json.loads(line) for line in write_corpus(folder / "all.jsonl").read_text().splitlines()]
+    answers = set(ANSWERS.values())
+    chosen = [passage for passage in passages if passage["docid"] in answers]
+    chosen += [passage for passage in passages if passage["docid"] not in answers][: SMALL_PASSAGES - len(chosen)]
+    docids = [passage["docid"] for passage in chosen]
+    with gzip.open(QUERIES, "rt", encoding="utf-8") as file:
+        queries = [line for line in file if json.loads(line)["docid"] in docids]
+    corpus = folder / "corpus.jsonl"
+    corpus.write_text("".join(json.dumps(passage) + "\n" for passage in chosen))
+    queries_file = folder / "queries.jsonl"
+    queries_file.write_text("".join(queries))
+    return SmallCorpus(corpus, queries_file, docids)
+
+
+@pytest.fixture(scope="session")
+def built(demo_bundle: Bundle, small_corpus: SmallCorpus, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    folder = tmp_path_factory.mktemp("built")
+    vectors, index = folder / "vectors", f"edge:{folder / 'index'}"
+    request = EmbedRequest(small_corpus.corpus, small_corpus.queries, demo_bundle.folder, vectors, shard_size=16)
+    embed(request, QUIET)
+    asyncio.run(load(LoadRequest(vectors, index, "passages", 0.05, filter_fields=["topic"]), QUIET))
+    return Built(vectors, index)
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """The service on a real socket, in a thread of this process; yields its base URL."""
+    config = uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_config=None, lifespan="on")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive(), "the service stopped while starting"
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def serve() -> Callable[[Settings], AbstractContextManager[str]]:
+    """Start a service with settings of the test's own."""
+    return serving
+
+
+@pytest.fixture(scope="session")
+def service(demo_bundle: Bundle, built: Built) -> Iterator[str]:
+    """The service over the small index."""
+    with serving(Settings(bundle=demo_bundle.folder, index=built.index)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def client(service: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=service, timeout=30) as http:
+        yield http
+
+
+@pytest.fixture(scope="session")
+def run_offline() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``python -m offline`` as a person does and return what it printed."""
+
+    def run(*arguments: object, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "offline", *map(str, arguments)],
+            cwd=ROOT,
+            env=os.environ | {"COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+            **kwargs,
+        )
+
+    return run
