@@ -13,7 +13,7 @@ from app.batcher import MicroBatcher
 from app.bundle import Bundle, Side
 from app.cores import usable_cores
 from app.encoder import OnnxEncoder, Tokens
-from app.index import IndexLocation, open_index
+from app.index import IndexLocation, ServerAccess, open_index
 from app.keeper import IndexKeeper
 from app.metrics import Metrics
 from app.middleware import RequestContext
@@ -38,6 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
     encoder = OnnxEncoder(Bundle.open(settings.bundle), device=settings.device)
     metrics = Metrics()
     key = settings.qdrant_api_key
+    access = ServerAccess(key.get_secret_value() if key else None, settings.qdrant_grpc_port, settings.timeout_s)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -50,9 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
         )
         keeper = IndexKeeper(
             encoder.bundle,
-            lambda: open_index(
-                location, settings.collection, key.get_secret_value() if key else None, settings.timeout_s
-            ),
+            lambda: open_index(location, settings.collection, access),
             settings.index_retry_s,
         )
         app.state.retriever = Retriever(encoder, batcher, keeper, settings.timeout_s)

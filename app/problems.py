@@ -36,10 +36,11 @@ def problem_from_validation(error: RequestValidationError | ValidationError, req
         return problem_from(
             MalformedRequest("the body is not valid JSON; check quotes, commas and brackets"), request_id
         )
+    # the framework puts the place (body, query, path) before the field's name
+    place = 1 if isinstance(error, RequestValidationError) else 0
     fields = [
         FieldProblem(
-            field=".".join(str(part) for part in each["loc"] if part not in ("body", "query", "path")) or "body",
-            message=each["msg"].removeprefix("Value error, "),
+            field=".".join(map(str, each["loc"][place:])) or "body", message=each["msg"].removeprefix("Value error, ")
         )
         for each in errors
     ]

@@ -126,7 +126,8 @@ async def search_by_get(
     try:
         body = SearchRequest.model_validate(fields)
     except ValidationError as error:
-        raise RequestValidationError(error.errors(include_context=False)) from error
+        errors = [each | {"loc": ("query", *each["loc"])} for each in error.errors(include_context=False)]
+        raise RequestValidationError(errors) from error
     return await until_gone(request, _search(body, request, retriever, settings, metrics))
 
 

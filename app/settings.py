@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     collection: str = "passages"
     """Alias of the index.  Resolved when the index is opened; a later move needs a restart."""
     qdrant_api_key: SecretStr | None = None
+    qdrant_grpc_port: int = Field(default=6334, ge=0, le=65535)
+    """0 uses REST alone, as behind an HTTP proxy."""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     device: Device = "cpu"

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from app.encoder import Device
 from app.errors import ConfigurationError, XqgError
+from app.index import ServerAccess
 from offline.embed import EmbedRequest
 from offline.embed import embed as run_embed
 from offline.export.precision import Precision
@@ -47,6 +48,9 @@ FieldsOption = Annotated[
     list[str] | None, typer.Option("--filter-field", help="Metadata field that filters may name; repeat for more.")
 ]
 KeyOption = Annotated[str | None, typer.Option(envvar="XQG_QDRANT_API_KEY", help="Key of the Qdrant server.")]
+PortOption = Annotated[
+    int, typer.Option(envvar="XQG_QDRANT_GRPC_PORT", min=0, help="gRPC port of the Qdrant server; 0 uses REST alone.")
+]
 TimeoutOption = Annotated[float, typer.Option(min=1, help="Seconds for one call to a Qdrant server.")]
 
 
@@ -110,10 +114,12 @@ def load(
     keep_queries: KeepOption = True,
     filter_field: FieldsOption = None,
     api_key: KeyOption = None,
+    grpc_port: PortOption = 6334,
     timeout_s: TimeoutOption = 60,
 ) -> None:
     """Fuse, fill a fresh collection, verify it, and make it live."""
-    request = LoadRequest(vectors, index, collection, alpha, keep_queries, filter_field or (), api_key, timeout_s)
+    access = ServerAccess(api_key, grpc_port, timeout_s)
+    request = LoadRequest(vectors, index, collection, alpha, keep_queries, filter_field or (), access)
     asyncio.run(run_load(request, console))
 
 
@@ -134,11 +140,12 @@ def build(
     keep_queries: KeepOption = True,
     filter_field: FieldsOption = None,
     api_key: KeyOption = None,
+    grpc_port: PortOption = 6334,
     timeout_s: TimeoutOption = 60,
 ) -> None:
     """embed, then load."""
     embed(corpus, bundle, vectors, queries, batch_tokens, shard_size, allow_partial, ignore_unmatched, device)
-    load(vectors, index, collection, alpha, keep_queries, filter_field, api_key, timeout_s)
+    load(vectors, index, collection, alpha, keep_queries, filter_field, api_key, grpc_port, timeout_s)
 
 
 @cli.command()

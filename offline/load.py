@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from app.errors import ConfigurationError, RunConflict, VerificationError
-from app.index import IndexContract, IndexLocation
+from app.index import IndexContract, IndexLocation, ServerAccess
 from app.index.contract import FieldType
 from app.passages import Passage
 from app.vectors import Vectors
@@ -36,8 +36,7 @@ class LoadRequest:
     alpha: float = 0.01
     keep_queries: bool = True
     filter_fields: Sequence[str] = ()
-    api_key: str | None = None
-    timeout_s: float = 60
+    access: ServerAccess = field(default_factory=lambda: ServerAccess(timeout_s=60))
 
 
 async def load(request: LoadRequest, console: Console) -> IndexContract:
@@ -63,7 +62,7 @@ async def load(request: LoadRequest, console: Console) -> IndexContract:
             f"{request.vectors} lacks {len(missing)} of {manifest.shard_count} shards, the first with the passages "
             f"{rows.start + 1} to {rows.stop}; run `python -m offline embed` again, it does only what is missing"
         )
-    writer = open_writer(location, request.api_key, request.timeout_s)
+    writer = open_writer(location, request.access)
     try:
         return await write_index(request, run, manifest, writer, console)
     finally:
@@ -123,13 +122,13 @@ def collection_name(request: LoadRequest, manifest: RunManifest) -> str:
 def _contract(request: LoadRequest, run: Run, manifest: RunManifest) -> IndexContract:
     fields: dict[str, FieldType] = {}
     with run.staging() as staging:
-        for field in request.filter_fields:
-            kind = field_type(staging, field)
+        for name in request.filter_fields:
+            kind = field_type(staging, name)
             if kind is None:
                 raise ConfigurationError(
-                    f"--filter-field {field}: no passage has this field, or not of one type everywhere"
+                    f"--filter-field {name}: no passage has this field, or not of one type everywhere"
                 )
-            fields[field] = kind
+            fields[name] = kind
     report = manifest.report
     return IndexContract(
         run_id=manifest.run_id,

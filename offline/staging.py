@@ -149,9 +149,10 @@ def read_staged(database: sqlite3.Connection, start: int = 0, end: int | None = 
 def field_type(database: sqlite3.Connection, field: str) -> FieldType | None:
     """The one type of a metadata field, None where it is missing everywhere or of several types."""
     path = "$." + json.dumps(field)
+    # every value, those inside a list one by one
     sql = (
-        "SELECT DISTINCT CASE json_type(metadata, ?1) WHEN 'array' THEN json_type(metadata, ?1 || '[0]') "
-        "ELSE json_type(metadata, ?1) END FROM passages WHERE json_type(metadata, ?1) IS NOT NULL"
+        "SELECT DISTINCT CASE json_type(metadata, ?1) WHEN 'object' THEN 'object' ELSE value.type END "
+        "FROM passages, json_each(metadata, ?1) AS value WHERE value.type != 'null'"
     )
     kinds = {kind for (kind,) in database.execute(sql, (path,))}
     names: dict[frozenset[Any], FieldType] = {

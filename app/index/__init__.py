@@ -7,9 +7,9 @@ from app.errors import ConfigurationError
 from app.index.contract import IndexContract
 from app.index.edge import EdgeIndex
 from app.index.protocol import PassageIndex
-from app.index.server import ServerIndex, connect
+from app.index.server import ServerAccess, ServerIndex, connect
 
-__all__ = ["IndexContract", "IndexLocation", "PassageIndex", "open_index"]
+__all__ = ["IndexContract", "IndexLocation", "PassageIndex", "ServerAccess", "open_index"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,9 @@ class IndexLocation:
 
 
 async def open_index(
-    location: IndexLocation, alias: str, api_key: str | None = None, timeout_s: float = 10
+    location: IndexLocation,
+    alias: str,
+    access: ServerAccess = ServerAccess(),  # noqa: B008, frozen
 ) -> PassageIndex:
     """Open what the alias points at.
 
@@ -40,7 +42,7 @@ async def open_index(
     """
     if location.folder is not None:
         return EdgeIndex.open(location.folder, alias)
-    client = connect(str(location.url), api_key, timeout_s)
+    client = connect(str(location.url), access)
     try:
         return await ServerIndex.open(client, alias)
     except BaseException:

@@ -25,6 +25,14 @@ T = TypeVar("T")
 CONTRACT_FILE = "contract.json"
 SHARD_FOLDER = "shard"
 
+BOOLS_KEY = "bools"
+"""Payload key of the filterable bools as words: qdrant-edge-py 0.9 turns True in a filter into 1,
+which matches no bool."""
+
+
+def bool_words(values: list[bool]) -> list[str]:
+    return ["true" if value else "false" for value in values]
+
 
 class EdgeIndex:
     """A ``PassageIndex`` on an Edge shard.  Searches run on threads of its own."""
@@ -86,7 +94,7 @@ class EdgeIndex:
         return [Hit(from_payload(point.payload or {}), point.score) for point in points]
 
     async def passage(self, docid: str) -> Passage | None:
-        records = await self._call(lambda: self._shard.retrieve([point_id(docid)], with_payload=True))
+        records = await self._call(lambda: self._shard.retrieve([point_id(docid)], True, False))
         return from_payload(records[0].payload or {}) if records else None
 
     async def count(self) -> int:
@@ -116,5 +124,7 @@ def _translate(condition: Condition) -> qdrant_edge.FieldCondition:
     if condition.bounds is not None:
         return qdrant_edge.FieldCondition(key=key, range=qdrant_edge.RangeFloat(**condition.bounds))
     values: list[Any] = list(condition.any_of)
+    if isinstance(values[0], bool):
+        key, values = f"{BOOLS_KEY}.{condition.field}", bool_words(values)
     match = qdrant_edge.MatchValue(values[0]) if len(values) == 1 else qdrant_edge.MatchAny(values)
     return qdrant_edge.FieldCondition(key=key, match=match)

@@ -1,6 +1,7 @@
 """A Qdrant server, over gRPC where it can be had."""
 
 from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import grpc
@@ -89,9 +90,27 @@ class ServerIndex:
         await self._client.close()
 
 
-def connect(url: str, api_key: str | None, timeout_s: float) -> AsyncQdrantClient:
-    """A client that prefers gRPC.  Connects lazily."""
-    return AsyncQdrantClient(url=url, api_key=api_key, prefer_grpc=True, timeout=max(1, round(timeout_s)))
+@dataclass(frozen=True, slots=True)
+class ServerAccess:
+    """How to reach a Qdrant server besides its URL."""
+
+    api_key: str | None = None
+    grpc_port: int = 6334
+    """0 uses REST alone, as behind an HTTP proxy."""
+    timeout_s: float = 10
+    """For one call."""
+
+
+def connect(url: str, access: ServerAccess) -> AsyncQdrantClient:
+    """A client; it connects with its first call."""
+    return AsyncQdrantClient(
+        url=url,
+        api_key=access.api_key,
+        prefer_grpc=access.grpc_port > 0,
+        grpc_port=access.grpc_port,
+        timeout=max(1, round(access.timeout_s)),
+        check_compatibility=False,  # it would ask from a thread of its own, and only to warn
+    )
 
 
 async def call(answer: Awaitable[T]) -> T:

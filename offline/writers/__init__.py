@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from app.index import IndexContract, IndexLocation
+from app.index import IndexContract, IndexLocation, ServerAccess
 from app.index.server import connect
 from app.passages import Passage
 from app.vectors import Vectors
@@ -45,8 +45,8 @@ class CollectionWriter(Protocol):
     async def close(self) -> None: ...
 
 
-def open_writer(location: IndexLocation, api_key: str | None, timeout_s: float) -> CollectionWriter:
+def open_writer(location: IndexLocation, access: ServerAccess) -> CollectionWriter:
     """The writer for a location; a server is connected to lazily."""
     if location.folder is not None:
         return EdgeWriter(location.folder)
-    return ServerWriter(connect(str(location.url), api_key, timeout_s))
+    return ServerWriter(connect(str(location.url), access))

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import qdrant_edge
 from filelock import FileLock, Timeout
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from app.errors import IndexUnavailable, RunConflict
 from app.index.contract import FieldType, IndexContract
-from app.index.edge import CONTRACT_FILE, SHARD_FOLDER
+from app.index.edge import BOOLS_KEY, CONTRACT_FILE, SHARD_FOLDER, bool_words
 from app.passages import METADATA_KEY, Passage, point_id, to_payload
 from app.vectors import Vectors
 from offline.files import write_atomically
@@ -21,7 +22,7 @@ _SCHEMA: dict[FieldType, qdrant_edge.PayloadSchemaType] = {
     "keyword": qdrant_edge.PayloadSchemaType.Keyword,
     "integer": qdrant_edge.PayloadSchemaType.Integer,
     "float": qdrant_edge.PayloadSchemaType.Float,
-    "bool": qdrant_edge.PayloadSchemaType.Bool,
+    "bool": qdrant_edge.PayloadSchemaType.Keyword,  # stored as words, see BOOLS_KEY
 }
 
 
@@ -42,6 +43,7 @@ class EdgeWriter:
             raise RunConflict(f"another load is writing into {folder}; wait for it") from error
         self._home = folder
         self._open_shard: qdrant_edge.EdgeShard | None = None
+        self._bool_fields: list[str] = []
 
     async def live(self, alias: str) -> str | None:
         link = self._folder / alias
@@ -68,11 +70,13 @@ class EdgeWriter:
         except Exception as error:  # the engine raises plain Exception
             raise IndexUnavailable(f"Qdrant Edge cannot create {self._home}: {error}") from error
         for field, kind in contract.fields.items():
-            self._update(qdrant_edge.UpdateOperation.create_field_index(f"{METADATA_KEY}.{field}", _SCHEMA[kind]))
+            key = BOOLS_KEY if kind == "bool" else METADATA_KEY
+            self._update(qdrant_edge.UpdateOperation.create_field_index(f"{key}.{field}", _SCHEMA[kind]))
+        self._bool_fields = [field for field, kind in contract.fields.items() if kind == "bool"]
 
     async def write(self, passages: Sequence[Passage], vectors: Vectors) -> None:
         points = [
-            qdrant_edge.Point(point_id(passage.docid), vector, to_payload(passage))
+            qdrant_edge.Point(point_id(passage.docid), vector, self._payload(passage))
             for passage, vector in zip(passages, vectors.tolist(), strict=True)
         ]
         self._update(qdrant_edge.UpdateOperation.upsert_points(points))
@@ -114,6 +118,15 @@ class EdgeWriter:
         if self._open_shard is None:
             self._open_shard = qdrant_edge.EdgeShard.load(str(self._home / SHARD_FOLDER))
         return self._open_shard
+
+    def _payload(self, passage: Passage) -> dict[str, Any]:
+        payload = to_payload(passage)
+        if self._bool_fields:
+            found = {field: passage.metadata[field] for field in self._bool_fields if field in passage.metadata}
+            payload[BOOLS_KEY] = {
+                field: bool_words(value if isinstance(value, list) else [value]) for field, value in found.items()
+            }
+        return payload
 
     def _update(self, operation: qdrant_edge.UpdateOperation) -> None:
         try:

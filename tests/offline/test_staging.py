@@ -94,6 +94,9 @@ def test_passages_whose_queries_are_all_empty_count_as_having_none(tmp_path: Pat
         ([1, 2.5], "float"),
         ([True, False], "bool"),
         ([True], "bool"),
+        ([[True, False], None], "bool"),
+        ([{"inner": "x"}], None),
+        ([["x", 1]], None),
         (["x", 1], None),
     ],
 )

@@ -1,0 +1,203 @@
+"""The batcher, with an encoder whose timing the test holds in its hands."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from app.batcher import MicroBatcher
+from app.errors import EncodingFailed, NotReady, Overloaded
+from app.vectors import Vectors
+
+
+class Observer:
+    """Keeps what the batcher tells."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.dropped_queries = 0
+        self.waiting_tokens = 0
+
+    def batch(self, queries: int) -> None:
+        self.batches.append(queries)
+
+    def dropped(self, queries: int) -> None:
+        self.dropped_queries += queries
+
+    def waiting(self, tokens: int) -> None:
+        self.waiting_tokens = tokens
+
+
+class HeldEncoder:
+    """Embeds a text as its length; every batch waits at the gate, which starts open."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Semaphore(0)
+        self.seen: list[list[str]] = []
+
+    def __call__(self, batch: Sequence[str]) -> Vectors:
+        self.seen.append(list(batch))
+        self.entered.release()
+        assert self.gate.wait(30)
+        if "poison" in batch:
+            raise RuntimeError("a poisoned batch")
+        return np.array([[len(text)] for text in batch], np.float32)
+
+
+@asynccontextmanager
+async def running(encoder: HeldEncoder, observer: Observer, **limits: int) -> AsyncIterator[MicroBatcher[str]]:
+    settings = {"threads": 1, "max_batch_tokens": 100, "max_queue_tokens": 1000} | limits
+    batcher: MicroBatcher[str] = MicroBatcher(encoder, observer=observer, **settings)
+    batcher.start()
+    try:
+        yield batcher
+    finally:
+        encoder.gate.set()
+        await batcher.close()
+
+
+async def until_entered(encoder: HeldEncoder) -> None:
+    """Wait until a batch is inside the encoder."""
+    await asyncio.to_thread(encoder.entered.acquire)
+
+
+async def submit(batcher: MicroBatcher[str], *texts: str) -> list[asyncio.Task[float]]:
+    async def one(text: str) -> float:
+        return float((await batcher.embed(text)).vector[0])
+
+    tasks = [asyncio.create_task(one(text)) for text in texts]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_a_lone_item_waits_for_nobody() -> None:
+    encoder = HeldEncoder()
+    async with running(encoder, Observer()) as batcher:
+        answer = await batcher.embed("four")
+    assert answer.vector.tolist() == [4]
+    assert encoder.seen == [["four"]]
+
+
+async def test_what_arrives_while_a_batch_runs_is_the_next_batch() -> None:
+    encoder, observer = HeldEncoder(), Observer()
+    async with running(encoder, observer) as batcher:
+        encoder.gate.clear()
+        first = await submit(batcher, "a")
+        await until_entered(encoder)
+        others = await submit(batcher, "bb", "ccc", "dddd")
+        assert observer.waiting_tokens == 9
+        encoder.gate.set()
+        assert await asyncio.gather(*first, *others) == [1, 2, 3, 4]
+    assert encoder.seen == [["a"], ["bb", "ccc", "dddd"]]
+    assert observer.batches == [1, 3]
+    assert observer.waiting_tokens == 0
+
+
+async def test_batches_are_cut_at_the_budget_with_padding_counted() -> None:
+    encoder = HeldEncoder()
+    async with running(encoder, Observer(), max_batch_tokens=12) as batcher:
+        encoder.gate.clear()
+        first = await submit(batcher, "a")
+        await until_entered(encoder)
+        texts = ["bbbb", "cc", "dd", "e", "f" * 30, "g"]
+        others = await submit(batcher, *texts)
+        encoder.gate.set()
+        assert await asyncio.gather(*first, *others) == [1, 4, 2, 2, 1, 30, 1]
+    # three rows of four fill the budget; thirty are over it alone
+    assert encoder.seen[1:] == [["bbbb", "cc", "dd"], ["e"], ["f" * 30], ["g"]]
+
+
+async def test_a_failed_batch_fails_its_own_items_and_nobody_else() -> None:
+    encoder = HeldEncoder()
+    async with running(encoder, Observer()) as batcher:
+        encoder.gate.clear()
+        first = await submit(batcher, "fine")
+        await until_entered(encoder)
+        poisoned = await submit(batcher, "poison", "beside")
+        encoder.gate.set()
+        results = await asyncio.gather(*first, *poisoned, return_exceptions=True)
+        assert results[0] == 4
+        assert [type(result) for result in results[1:]] == [EncodingFailed, EncodingFailed]
+        assert (await batcher.embed("after")).vector.tolist() == [5]
+        assert batcher.alive
+
+
+async def test_an_item_whose_caller_went_away_is_not_embedded() -> None:
+    encoder, observer = HeldEncoder(), Observer()
+    async with running(encoder, observer) as batcher:
+        encoder.gate.clear()
+        first = await submit(batcher, "a")
+        await until_entered(encoder)
+        gone, stays = await submit(batcher, "gone", "stays")
+        gone.cancel()
+        await asyncio.sleep(0)
+        encoder.gate.set()
+        assert await asyncio.gather(*first, stays) == [1, 5]
+    assert encoder.seen == [["a"], ["stays"]]
+    assert observer.dropped_queries == 1
+
+
+async def test_a_caller_that_goes_away_while_its_batch_runs_harms_nobody() -> None:
+    encoder = HeldEncoder()
+    async with running(encoder, Observer()) as batcher:
+        encoder.gate.clear()
+        blocker = await submit(batcher, "a")
+        await until_entered(encoder)
+        gone, stays = await submit(batcher, "gone", "stays")
+        encoder.gate.set()
+        await blocker[0]
+        encoder.gate.clear()
+        gone.cancel()
+        encoder.gate.set()
+        assert await stays == 5
+
+
+async def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
+    encoder = HeldEncoder()
+    async with running(encoder, Observer(), max_queue_tokens=10) as batcher:
+        encoder.gate.clear()
+        first = await submit(batcher, "a")
+        await until_entered(encoder)
+        waiting = await submit(batcher, "b" * 10)
+        with pytest.raises(Overloaded) as caught:
+            await batcher.embed("c")
+        assert caught.value.retry_after_s == 1
+        encoder.gate.set()
+        assert await asyncio.gather(*first, *waiting) == [1, 10]
+
+
+async def test_an_item_larger_than_the_queue_is_taken_when_nothing_waits() -> None:
+    async with running(HeldEncoder(), Observer(), max_queue_tokens=10) as batcher:
+        assert (await batcher.embed("x" * 50)).vector.tolist() == [50]
+
+
+async def test_two_threads_run_two_batches_at_once() -> None:
+    encoder = HeldEncoder()
+    async with running(encoder, Observer(), threads=2) as batcher:
+        encoder.gate.clear()
+        first = await submit(batcher, "a")
+        await until_entered(encoder)
+        second = await submit(batcher, "bb")
+        await until_entered(encoder)  # while the first is still inside
+        encoder.gate.set()
+        assert await asyncio.gather(*first, *second) == [1, 2]
+
+
+async def test_closing_refuses_what_waits_and_what_comes_later() -> None:
+    encoder = HeldEncoder()
+    async with running(encoder, Observer()) as batcher:
+        encoder.gate.clear()
+        running_one = await submit(batcher, "a")
+        await until_entered(encoder)
+        waiting = await submit(batcher, "b")
+        await batcher.close()
+        results = await asyncio.gather(*running_one, *waiting, return_exceptions=True)
+        assert [type(result) for result in results] == [NotReady, NotReady]
+        with pytest.raises(NotReady):
+            await batcher.embed("c")
+        assert not batcher.alive

@@ -1,0 +1,286 @@
+"""The service over real HTTP: real encoder, real Edge index, real uvicorn."""
+
+import asyncio
+import json
+import socket
+import threading
+import urllib.parse
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import httpx
+import pytest
+
+from app.bundle import Bundle
+from app.languages import LANGUAGES
+from app.settings import Settings
+from offline.demo.tour import ANSWERS
+from tests.conftest import SMALL_PASSAGES, Built
+
+TELUGU = LANGUAGES[-1].example
+Serve = Callable[[Settings], AbstractContextManager[str]]
+
+
+def post(client: httpx.Client, **body: Any) -> httpx.Response:
+    return client.post("/v1/search", json=body)
+
+
+def problem(answer: httpx.Response, status: int, slug: str) -> dict[str, Any]:
+    """Check that an answer is a whole problem document, and return it."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    assert body["type"] == f"urn:xqg:problem:{slug}"
+    assert body["status"] == status
+    assert body["request_id"] == answer.headers["x-request-id"]
+    assert body["title"]
+    assert body["detail"]
+    return body
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.code)
+def test_a_question_in_each_language_finds_its_english_passage(client: httpx.Client, language: Any) -> None:
+    answer = post(client, query=language.example, top_k=3, lang=language.code).json()
+    assert answer["hits"][0]["docid"] == ANSWERS[language.code]
+    assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3]
+    scores = [hit["score"] for hit in answer["hits"]]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_an_answer_says_where_it_comes_from_and_how_long_it_took(client: httpx.Client, demo_bundle: Bundle) -> None:
+    answer = post(client, query=TELUGU, top_k=1).json()
+    assert set(answer) == {"query", "hits", "index", "encoder", "timings_ms", "truncated", "request_id"}
+    assert set(answer["hits"][0]) == {"rank", "docid", "title", "text", "score", "metadata"}
+    assert answer["query"] == TELUGU
+    assert answer["index"]["alpha"] == 0.05
+    assert answer["index"]["passages"] == SMALL_PASSAGES
+    assert answer["index"]["collection"].startswith("passages-")
+    assert answer["encoder"]["fingerprint"] == demo_bundle.fingerprint
+    timings = answer["timings_ms"]
+    assert set(timings) == {"queue", "encode", "search", "total"}
+    assert timings["total"] >= timings["encode"] > 0
+
+
+def test_get_and_post_answer_alike(client: httpx.Client) -> None:
+    query = {"q": TELUGU, "top_k": 2, "lang": "te", "filter": json.dumps({"topic": "Arts"}), "min_score": 0.1}
+    by_get = client.get("/v1/search", params=query).json()
+    by_post = post(client, query=TELUGU, top_k=2, lang="te", filter={"topic": "Arts"}, min_score=0.1).json()
+    assert by_get["hits"] == by_post["hits"]
+    assert {hit["metadata"]["topic"] for hit in by_get["hits"]} == {"Arts"}
+
+
+def test_top_k_bounds_the_hits_and_min_score_may_leave_none(client: httpx.Client) -> None:
+    assert len(post(client, query=TELUGU).json()["hits"]) == 10
+    assert len(post(client, query=TELUGU, top_k=100).json()["hits"]) == SMALL_PASSAGES
+    assert post(client, query=TELUGU, min_score=0.999).json()["hits"] == []
+
+
+def test_a_question_over_the_token_limit_is_cut_and_flagged(client: httpx.Client) -> None:
+    assert post(client, query=TELUGU).json()["truncated"] is False
+    assert post(client, query=TELUGU * 30).json()["truncated"] is True
+
+
+def test_explain_names_the_generated_queries_that_match(client: httpx.Client) -> None:
+    (hit,) = post(client, query=TELUGU, top_k=1, explain=True).json()["hits"]
+    best = hit["matched_queries"][0]
+    assert best["lang"] == "te"
+    assert best["score"] > 0.9
+    assert [each["score"] for each in hit["matched_queries"]] == sorted(
+        (each["score"] for each in hit["matched_queries"]), reverse=True
+    )
+
+
+def test_a_batch_answers_each_search_for_itself_and_in_order(client: httpx.Client) -> None:
+    searches = [
+        {"query": TELUGU, "top_k": 1},
+        {"query": ""},
+        {"query": LANGUAGES[2].example, "top_k": 1},
+        {"query": "x", "filter": {"colour": "red"}},
+        {"question": "x"},
+    ]
+    results = client.post("/v1/search/batch", json={"searches": searches}).json()["results"]
+    assert results[0]["result"]["hits"][0]["docid"] == "Eiffel Tower"
+    assert results[2]["result"]["hits"][0]["docid"] == "Valentina Tereshkova"
+    assert [result["error"]["status"] for result in (results[1], results[3], results[4])] == [422, 422, 422]
+    assert results[1]["error"]["errors"][0]["field"] == "query"
+    assert "known are: topic" in results[3]["error"]["detail"]
+
+
+def test_concurrent_searches_get_the_answers_of_lone_ones(client: httpx.Client, service: str) -> None:
+    alone = [post(client, query=language.example).json()["hits"] for language in LANGUAGES]
+
+    async def ask_all() -> list[Any]:
+        async with httpx.AsyncClient(base_url=service, timeout=30) as many:
+            bodies = [{"query": language.example} for language in LANGUAGES] * 8
+            answers = await asyncio.gather(*(many.post("/v1/search", json=body) for body in bodies))
+            return [answer.json()["hits"] for answer in answers]
+
+    for position, hits in enumerate(asyncio.run(ask_all())):
+        expected = alone[position % len(LANGUAGES)]
+        assert [hit["docid"] for hit in hits] == [hit["docid"] for hit in expected]
+        assert [hit["score"] for hit in hits] == pytest.approx([hit["score"] for hit in expected], abs=1e-5)
+
+
+def test_a_passage_is_served_with_its_generated_queries(client: httpx.Client) -> None:
+    answer = client.get("/v1/passages/" + urllib.parse.quote("Eiffel Tower")).json()
+    assert answer["title"] == "Eiffel Tower"
+    assert set(answer["generated_queries"]) == {"ar", "bn", "fi", "ja", "ko", "ru", "te"}
+    assert "'a/b'" in problem(client.get("/v1/passages/a/b"), 404, "passage-not-found")["detail"]
+
+
+def test_info_health_readiness_and_metrics(client: httpx.Client) -> None:
+    info = client.get("/v1/info").json()
+    assert info["encoder"]["source"] == "multilingual-e5-small"
+    assert info["index"]["fields"] == {"topic": "keyword"}
+    assert client.get("/healthz").json() == {"status": "ok"}
+    ready = client.get("/readyz").json()
+    assert (ready["status"], ready["passages"]) == ("ready", SMALL_PASSAGES)
+    post(client, query=TELUGU, lang="te")
+    post(client, query=TELUGU, lang="sw")
+    metrics = client.get("/metrics").text
+    assert 'xqg_requests_total{method="POST",route="/v1/search",status="200"}' in metrics
+    assert 'xqg_searches_total{lang="te"}' in metrics
+    assert 'xqg_searches_total{lang="other"}' in metrics
+    assert 'xqg_stage_seconds_count{stage="encode"}' in metrics
+    assert "xqg_ready 1.0" in metrics
+
+
+def test_every_canary_is_ready(client: httpx.Client, demo_bundle: Bundle) -> None:
+    for _ in demo_bundle.manifest.canaries:
+        assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "query"),
+        ({"query": ""}, "query"),
+        ({"query": " \t\n"}, "query"),
+        ({"query": 5}, "query"),
+        ({"query": "x", "top_k": 0}, "top_k"),
+        ({"query": "x", "top_k": 101}, "top_k"),
+        ({"query": "x", "lang": "not a tag"}, "lang"),
+        ({"query": "x", "filter": ["topic"]}, "filter"),
+        ({"query": "x", "min_score": "high"}, "min_score"),
+        ({"query": "x", "limit": 5}, "limit"),
+        ({"query": "x", "explain": True, "top_k": 21}, "body"),
+        ([], "body"),
+    ],
+)
+def test_a_bad_field_is_named(client: httpx.Client, body: Any, field: str) -> None:
+    details = problem(client.post("/v1/search", json=body), 422, "invalid-request")
+    assert [error["field"] for error in details["errors"]] == [field]
+
+
+def test_what_get_is_given_badly_is_named_too(client: httpx.Client) -> None:
+    problem(client.get("/v1/search"), 422, "invalid-request")
+    problem(client.get("/v1/search", params={"q": " "}), 422, "invalid-request")
+    problem(client.get("/v1/search", params={"q": "x", "top_k": "many"}), 422, "invalid-request")
+    assert (
+        "URL-encoded"
+        in problem(client.get("/v1/search", params={"q": "x", "filter": "{"}), 422, "invalid-request")["detail"]
+    )
+    problem(client.get("/v1/search", params={"q": "x", "filter": "[1]"}), 422, "invalid-request")
+
+
+def test_a_body_that_is_no_json_is_malformed(client: httpx.Client) -> None:
+    headers = {"content-type": "application/json"}
+    for content in (b"{", b"", b'{"query": "\xff"}'):
+        answer = client.post("/v1/search", content=content, headers=headers)
+        assert answer.status_code in (400, 422)
+        problem(answer, answer.status_code, "malformed-request" if answer.status_code == 400 else "invalid-request")
+
+
+def test_unknown_paths_and_methods_are_problems_too(client: httpx.Client) -> None:
+    problem(client.get("/v2/search"), 404, "not-found")
+    answer = client.delete("/v1/search")
+    problem(answer, 405, "method-not-allowed")
+    assert answer.headers["allow"]
+
+
+def test_a_query_of_too_many_characters_and_a_body_of_too_many_bytes_are_refused(client: httpx.Client) -> None:
+    assert "4,000 characters" in problem(post(client, query="x" * 4001), 422, "invalid-request")["detail"]
+    problem(post(client, query="x" * 2_000_000), 413, "request-too-large")
+
+
+def test_a_chunked_body_is_counted_as_it_streams(client: httpx.Client) -> None:
+    sent = 0
+
+    def endless() -> Any:
+        nonlocal sent
+        yield b'{"query": "'
+        for _ in range(400):
+            sent += 1
+            yield b"x" * 65536
+
+    try:
+        problem(
+            client.post("/v1/search", content=endless(), headers={"content-type": "application/json"}),
+            413,
+            "request-too-large",
+        )
+    except httpx.WriteError:
+        pass  # the server hung up before the client was through, which is as good
+    assert sent < 400
+
+
+def test_the_callers_request_id_comes_back_unless_it_could_do_harm(client: httpx.Client) -> None:
+    assert client.get("/healthz", headers={"x-request-id": "abc-123"}).headers["x-request-id"] == "abc-123"
+    for harmful in ("x" * 200, "a b", 'a"b'):
+        assert client.get("/healthz", headers={"x-request-id": harmful}).headers["x-request-id"] != harmful
+
+
+def test_the_docs_page_needs_no_other_host_and_shows_seven_languages(client: httpx.Client) -> None:
+    page = client.get("/docs").text
+    assert (
+        "https://" not in page.replace("https://fastapi.tiangolo.com/img/favicon.png", "https://") or "cdn" not in page
+    )
+    for asset in ("swagger-ui-bundle.js", "swagger-ui.css"):
+        assert client.get(f"/static-offline-docs/{asset}").status_code == 200
+    operation = client.get("/openapi.json").json()["paths"]["/v1/search"]["post"]
+    examples = operation["requestBody"]["content"]["application/json"]["examples"]
+    assert {language.code for language in LANGUAGES} < set(examples)
+    assert examples["te"]["value"]["query"] == TELUGU
+    assert {"400", "413", "422", "429", "503", "504"} < set(operation["responses"])
+    assert client.get("/", follow_redirects=True).url.path == "/docs"
+
+
+def test_every_documented_example_is_answered(client: httpx.Client) -> None:
+    operation = client.get("/openapi.json").json()["paths"]["/v1/search"]["post"]
+    for name, example in operation["requestBody"]["content"]["application/json"]["examples"].items():
+        answer = client.post("/v1/search", json=example["value"])
+        assert answer.status_code == 200, (name, answer.text)
+
+
+def test_a_search_that_takes_too_long_is_a_504(serve: Serve, demo_bundle: Bundle, built: Built, service: str) -> None:
+    """The time limit is so short that no real encoder can meet it.  (Edge: a copy, the first is in use.)"""
+    del service
+    import shutil
+
+    copy = built.vectors.parent / "index-504"
+    shutil.copytree(built.index.removeprefix("edge:"), copy, symlinks=True)
+    settings = Settings(bundle=demo_bundle.folder, index=f"edge:{copy}", timeout_s=0.0001)
+    with serve(settings) as url, httpx.Client(base_url=url) as http:
+        answer = http.post("/v1/search", json={"query": TELUGU})
+        problem(answer, 504, "deadline-exceeded")
+        assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_a_caller_that_hangs_up_leaves_the_service_well(client: httpx.Client, service: str) -> None:
+    host = urllib.parse.urlsplit(service)
+    body = json.dumps({"query": TELUGU * 20, "explain": True, "top_k": 20}).encode()
+    head = (
+        f"POST /v1/search HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+
+    def ask_and_leave() -> None:
+        with socket.create_connection((host.hostname, host.port)) as connection:  # type: ignore[arg-type]
+            connection.sendall(head.encode() + body)
+
+    threads = [threading.Thread(target=ask_and_leave) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert post(client, query=TELUGU, top_k=1).json()["hits"][0]["docid"] == "Eiffel Tower"

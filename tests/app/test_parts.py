@@ -1,0 +1,91 @@
+"""The small parts: languages, passages, cores, settings, errors."""
+
+from pathlib import Path
+
+import pytest
+
+from app import errors
+from app.cores import usable_cores
+from app.errors import ConfigurationError, problem_of
+from app.index import IndexLocation
+from app.languages import CODES, normalise_tag
+from app.passages import Passage, from_payload, point_id, to_payload
+from app.settings import Settings
+
+
+def test_language_tags_are_cleaned_and_unknown_ones_refused() -> None:
+    assert [normalise_tag(tag) for tag in (" ar", "TE", "ja ")] == ["ar", "te", "ja"]
+    with pytest.raises(ValueError, match="'english', known are ar, bn, fi, ja, ko, ru, te"):
+        normalise_tag("english")
+    assert CODES == ("ar", "bn", "fi", "ja", "ko", "ru", "te")
+
+
+def test_a_docid_has_the_same_point_id_for_ever() -> None:
+    assert point_id("Eiffel Tower") == "cdb1162c-1d59-502f-9985-29fda9fd95a8"
+
+
+def test_a_payload_gives_back_the_passage_and_metadata_cannot_hide_our_fields() -> None:
+    passage = Passage("d", "T", "x", {"text": "not ours", "docid": 5}, {"ar": ["س"]})
+    assert from_payload(to_payload(passage)) == passage
+
+
+def test_the_passage_tower_reads_title_and_text() -> None:
+    assert Passage("d", "Title", "text").embedded_text == "Title text"
+    assert Passage("d", "", "text").embedded_text == "text"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"cpu.max": "100000 100000"}, 1),
+        ({"cpu.max": "150000 100000"}, 2),
+        ({"cpu.max": "10000 100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+    ],
+)
+def test_cores_follow_the_containers_quota(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], expected: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content + "\n")
+    assert usable_cores(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    "files", [{}, {"cpu.max": "max 100000"}, {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}]
+)
+def test_without_a_quota_the_scheduler_mask_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content + "\n")
+    assert usable_cores(tmp_path) == 8
+
+
+def test_settings_name_the_variable_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XQG_BUNDLE", "b")
+    monkeypatch.delenv("XQG_INDEX", raising=False)
+    monkeypatch.setenv("XQG_PORT", "99999")
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.read()
+    assert "XQG_INDEX: field required" in str(caught.value)
+    assert "XQG_PORT: input should be less than or equal to 65535" in str(caught.value)
+
+
+def test_an_index_is_an_edge_folder_or_a_url() -> None:
+    assert IndexLocation.parse("edge:some/folder").folder == Path("some/folder")
+    assert IndexLocation.parse("http://qdrant:6333").url == "http://qdrant:6333"
+    for text in ("qdrant:6333", "edge:", ""):
+        with pytest.raises(ConfigurationError, match="write edge:<folder> or http://host:port"):
+            IndexLocation.parse(text)
+
+
+def test_every_error_has_a_row_and_unknown_ones_are_500() -> None:
+    assert problem_of(errors.Overloaded("x")).status == 429
+    assert problem_of(errors.ContractMismatch("x")).slug == "contract-mismatch"
+    assert problem_of(errors.BundleError("x")).status == 500
+    assert problem_of(ZeroDivisionError()).slug == "internal-error"

@@ -1,0 +1,292 @@
+"""One suite for every engine: Qdrant Edge, the client's in-memory mode, and a real server at QDRANT_URL."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from qdrant_client import AsyncQdrantClient
+
+from app.bundle import EncoderIdentity
+from app.errors import IndexUnavailable, InvalidRequest, NotReady, RunConflict
+from app.index import PassageIndex
+from app.index.edge import EdgeIndex
+from app.index.filters import Condition, parse_filter
+from app.index.server import ServerAccess, ServerIndex, connect
+from app.passages import Passage
+from app.vectors import Vectors
+from offline.writers import CollectionWriter, EdgeWriter, ServerWriter
+from tests.contracts import IDENTITY, contract
+
+pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
+
+PASSAGES = [
+    Passage("a/1", "A", "first", {"topic": "Arts", "year": 1900, "weight": 0.5, "open": True}, {"ar": ["س"]}),
+    Passage("b", "", "second", {"topic": "History", "year": 1950, "weight": 1.5, "open": False}),
+    Passage("ç d", "D", "third ఈఫిల్", {"topic": ["Arts", "Music"], "year": 2000}),
+]
+VECTORS = np.array([[1, 0, 0, 0], [0.8, 0.6, 0, 0], [0, 0, 0, 2]], np.float32)
+ALONG_FIRST = np.array([1, 0, 0, 0], np.float32)
+
+
+@dataclass
+class Engine:
+    """A way to write and to open collections in one place."""
+
+    client: AsyncQdrantClient | None = None
+    folder: Path | None = None
+
+    def writer(self) -> CollectionWriter:
+        return ServerWriter(self.client) if self.client else EdgeWriter(self.folder or Path())
+
+    async def open(self, alias: str) -> PassageIndex:
+        return (
+            await ServerIndex.open(self.client, alias) if self.client else EdgeIndex.open(self.folder or Path(), alias)
+        )
+
+    async def release(self, writer: CollectionWriter) -> None:
+        if self.folder:  # an Edge shard serves one holder at a time; the server's client goes on
+            await writer.close()
+
+
+@pytest.fixture(params=["edge", "memory", "server"])
+async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
+    if request.param == "edge":
+        yield Engine(folder=tmp_path / "edge")
+        return
+    url = os.environ.get("QDRANT_URL")
+    if request.param == "server" and not url:
+        pytest.skip("set QDRANT_URL to run the suite against a real Qdrant server")
+    if request.param == "server":
+        client = connect(str(url), ServerAccess(os.environ.get("QDRANT_API_KEY")))
+    else:
+        client = AsyncQdrantClient(":memory:")
+    yield Engine(client=client)
+    for collection in (await client.get_collections()).collections:
+        if collection.name.startswith("xqgtest"):
+            await client.delete_collection(collection.name)
+    await client.close()
+
+
+@pytest.fixture
+def alias() -> str:
+    return f"xqgtest{uuid.uuid4().hex[:8]}"
+
+
+async def fill(
+    engine: Engine,
+    alias: str,
+    suffix: str = "1",
+    passages: Sequence[Passage] = PASSAGES,
+    vectors: Vectors = VECTORS,
+    identity: EncoderIdentity = IDENTITY,
+) -> str:
+    """Write a collection and make it live."""
+    writer, said = engine.writer(), contract(encoder=identity, passages=len(passages))
+    collection = f"{alias}-{suffix}"
+    await writer.begin(collection, said.model_copy(update={"complete": False}))
+    await writer.write(passages, vectors)
+    await writer.finish(said)
+    await writer.publish(alias, collection)
+    await engine.release(writer)
+    return collection
+
+
+async def docids(index: PassageIndex, *conditions: Condition) -> list[str]:
+    return [hit.passage.docid for hit in await index.query(ALONG_FIRST, 10, conditions)]
+
+
+async def test_hits_come_closest_first_with_their_whole_payload(engine: Engine, alias: str) -> None:
+    await fill(engine, alias)
+    index = await engine.open(alias)
+    hits = await index.query(ALONG_FIRST, 2)
+    assert [hit.passage for hit in hits] == PASSAGES[:2]
+    assert [hit.score for hit in hits] == pytest.approx([1.0, 0.8], abs=1e-5)
+    if engine.folder:
+        await index.close()
+
+
+async def test_similarity_dot_keeps_lengths_and_cosine_does_not(engine: Engine, alias: str) -> None:
+    dot = IDENTITY.model_copy(update={"similarity": "dot"})
+    await fill(engine, alias, vectors=3 * VECTORS, identity=dot)
+    index = await engine.open(alias)
+    assert (await index.query(ALONG_FIRST, 1))[0].score == pytest.approx(3.0, abs=1e-5)
+    if engine.folder:
+        await index.close()
+
+
+async def test_min_score_leaves_out_what_is_below(engine: Engine, alias: str) -> None:
+    await fill(engine, alias)
+    index = await engine.open(alias)
+    hits = await index.query(ALONG_FIRST, 10, min_score=0.9)
+    assert [hit.passage.docid for hit in hits] == ["a/1"]
+    if engine.folder:
+        await index.close()
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({"topic": "Arts"}, ["a/1", "ç d"]),  # a list field matches by any of its values
+        ({"topic": ["Music", "History"]}, ["b", "ç d"]),
+        ({"topic": {"not": "Arts"}}, ["b"]),
+        ({"topic": {"not": ["Music", "History"]}}, ["a/1"]),
+        ({"year": {"gte": 1900, "lt": 2000}}, ["a/1", "b"]),
+        ({"year": {"not": {"gt": 1900}}}, ["a/1"]),
+        ({"year": 1950}, ["b"]),
+        ({"weight": {"gte": 1}}, ["b"]),
+        ({"weight": 0.5}, ["a/1"]),
+        ({"open": True}, ["a/1"]),
+        ({"topic": "Arts", "year": {"gt": 1900}}, ["ç d"]),
+    ],
+)
+async def test_filters_hold_together(engine: Engine, alias: str, raw: dict[str, object], expected: list[str]) -> None:
+    await fill(engine, alias)
+    index = await engine.open(alias)
+    assert await docids(index, *parse_filter(raw, index.contract.fields)) == expected
+    if engine.folder:
+        await index.close()
+
+
+async def test_a_passage_is_found_by_its_docid_and_an_unknown_one_is_not(engine: Engine, alias: str) -> None:
+    await fill(engine, alias)
+    index = await engine.open(alias)
+    assert await index.passage("ç d") == PASSAGES[2]
+    assert await index.passage("nobody") is None
+    if engine.folder:
+        await index.close()
+
+
+async def test_writing_a_passage_twice_keeps_one(engine: Engine, alias: str) -> None:
+    await fill(engine, alias, passages=[*PASSAGES, PASSAGES[0]], vectors=VECTORS[[0, 1, 2, 0]])
+    index = await engine.open(alias)
+    assert await index.count() == 3
+    if engine.folder:
+        await index.close()
+
+
+async def test_the_alias_moves_to_the_new_collection_and_an_open_index_stays(engine: Engine, alias: str) -> None:
+    old = await fill(engine, alias, "old")
+    before = await engine.open(alias)
+    new = await fill(engine, alias, "new", PASSAGES[:1], VECTORS[:1])
+    after = await engine.open(alias)
+    assert (before.collection, after.collection) == (old, new)
+    assert (await before.count(), await after.count()) == (3, 1)
+    assert len(await docids(before)) == 3
+    if engine.folder:
+        await before.close()
+        await after.close()
+
+
+async def test_the_contract_comes_back_as_it_was_written(engine: Engine, alias: str) -> None:
+    collection = await fill(engine, alias)
+    index = await engine.open(alias)
+    assert (index.collection, index.contract) == (collection, contract())
+    if engine.folder:
+        await index.close()
+
+
+async def test_vectors_are_read_back_for_verification(engine: Engine, alias: str) -> None:
+    writer = engine.writer()
+    await writer.begin(f"{alias}-1", contract(complete=False))
+    await writer.write(PASSAGES, VECTORS)
+    stored = await writer.read_vectors(["ç d", "nobody"])
+    assert stored == {"ç d": pytest.approx([0, 0, 0, 1])}  # cosine stores unit vectors
+    assert await writer.count() == 3
+    await engine.release(writer)
+
+
+async def test_a_missing_or_incomplete_index_says_what_to_do(engine: Engine, alias: str) -> None:
+    with pytest.raises(NotReady, match="offline build"):
+        await engine.open(alias)
+    writer = engine.writer()
+    await writer.begin(f"{alias}-1", contract(complete=False))
+    await writer.publish(alias, f"{alias}-1")
+    await engine.release(writer)
+    with pytest.raises(NotReady, match="is incomplete; run `python -m offline load` again"):
+        await engine.open(alias)
+
+
+async def test_a_leftover_of_the_same_name_is_replaced(engine: Engine, alias: str) -> None:
+    writer = engine.writer()
+    await writer.begin(f"{alias}-1", contract(complete=False))
+    await writer.write(PASSAGES, VECTORS)
+    await engine.release(writer)
+    await fill(engine, alias, passages=PASSAGES[:1], vectors=VECTORS[:1])
+    index = await engine.open(alias)
+    assert await index.count() == 1
+    if engine.folder:
+        await index.close()
+
+
+async def test_a_vector_of_another_dimension_is_an_error_and_no_answer(engine: Engine, alias: str) -> None:
+    await fill(engine, alias)
+    index = await engine.open(alias)
+    with pytest.raises(IndexUnavailable):
+        await index.query(np.ones(5, np.float32), 1)
+    if engine.folder:
+        await index.close()
+
+
+async def test_an_edge_folder_serves_one_process_and_says_so(tmp_path: Path) -> None:
+    engine = Engine(folder=tmp_path)
+    await fill(engine, "passages")
+    first = await engine.open("passages")
+    with pytest.raises(NotReady, match=r"another process has .* open, and an Edge index serves one"):
+        await engine.open("passages")
+    await first.close()
+
+
+async def test_two_loads_into_one_edge_folder_are_refused(tmp_path: Path) -> None:
+    writer = EdgeWriter(tmp_path)
+    with pytest.raises(RunConflict, match="another load is writing"):
+        EdgeWriter(tmp_path)
+    await writer.close()
+
+
+async def test_a_folder_in_the_place_of_the_alias_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "passages").mkdir()
+    with pytest.raises(RunConflict, match="is no link made by a load"):
+        await fill(Engine(folder=tmp_path), "passages")
+
+
+async def test_a_collection_in_the_place_of_the_alias_is_left_alone() -> None:
+    client = AsyncQdrantClient(":memory:")
+    writer = ServerWriter(client)
+    await writer.begin("passages", contract())
+    with pytest.raises(RunConflict, match="give another --collection"):
+        await writer.live("passages")
+    await client.close()
+
+
+@pytest.mark.parametrize("grpc_port", [0, 9])
+async def test_a_server_that_is_not_there_is_unavailable(grpc_port: int) -> None:
+    client = connect("http://127.0.0.1:9", ServerAccess(grpc_port=grpc_port, timeout_s=2))
+    with pytest.raises(IndexUnavailable, match="Qdrant does not answer"):
+        await ServerIndex.open(client, "passages")
+    await client.close()
+
+
+def test_filters_are_checked_against_the_declared_fields() -> None:
+    fields = contract().fields
+    for raw, complaint in [
+        ({"colour": "red"}, "unknown field 'colour'; known are: open, topic, weight, year"),
+        ({"topic": 5}, "topic is a keyword field; 5 does not fit"),
+        ({"year": "1900"}, "year is a integer field; '1900' does not fit"),
+        ({"year": True}, "True does not fit"),
+        ({"open": 1}, "1 does not fit"),
+        ({"topic": {"gte": 1}}, "a range takes gt, gte, lt, lte on numbers"),
+        ({"year": {"from": 1}}, "a range takes"),
+        ({"year": {}}, "a range takes"),
+        ({"topic": []}, "an empty list"),
+        ({"weight": [0.5, 1.5]}, "give a range"),
+        ({"topic": None}, "None does not fit"),
+    ]:
+        with pytest.raises(InvalidRequest) as caught:
+            parse_filter(raw, fields)
+        assert complaint in str(caught.value)
+    with pytest.raises(InvalidRequest, match="without --filter-field"):
+        parse_filter({"topic": "Arts"}, {})
