@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import re
+import shutil
 import socket
 import threading
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -205,24 +207,13 @@ def test_a_query_of_too_many_characters_and_a_body_of_too_many_bytes_are_refused
 
 
 def test_a_chunked_body_is_counted_as_it_streams(client: httpx.Client) -> None:
-    sent = 0
-
-    def endless() -> Any:
-        nonlocal sent
+    def endless() -> Iterator[bytes]:
         yield b'{"query": "'
-        for _ in range(400):
-            sent += 1
+        for _ in range(40):
             yield b"x" * 65536
 
-    try:
-        problem(
-            client.post("/v1/search", content=endless(), headers={"content-type": "application/json"}),
-            413,
-            "request-too-large",
-        )
-    except httpx.WriteError:
-        pass  # the server hung up before the client was through, which is as good
-    assert sent < 400
+    answer = client.post("/v1/search", content=endless(), headers={"content-type": "application/json"})
+    problem(answer, 413, "request-too-large")
 
 
 def test_the_callers_request_id_comes_back_unless_it_could_do_harm(client: httpx.Client) -> None:
@@ -233,9 +224,7 @@ def test_the_callers_request_id_comes_back_unless_it_could_do_harm(client: httpx
 
 def test_the_docs_page_needs_no_other_host_and_shows_seven_languages(client: httpx.Client) -> None:
     page = client.get("/docs").text
-    assert (
-        "https://" not in page.replace("https://fastapi.tiangolo.com/img/favicon.png", "https://") or "cdn" not in page
-    )
+    assert re.findall(r"""(?:src|href)=["'](?:https?:)?//[^"']+""", page) == []
     for asset in ("swagger-ui-bundle.js", "swagger-ui.css"):
         assert client.get(f"/static-offline-docs/{asset}").status_code == 200
     operation = client.get("/openapi.json").json()["paths"]["/v1/search"]["post"]
@@ -256,8 +245,6 @@ def test_every_documented_example_is_answered(client: httpx.Client) -> None:
 def test_a_search_that_takes_too_long_is_a_504(serve: Serve, demo_bundle: Bundle, built: Built, service: str) -> None:
     """The time limit is so short that no real encoder can meet it.  (Edge: a copy, the first is in use.)"""
     del service
-    import shutil
-
     copy = built.vectors.parent / "index-504"
     shutil.copytree(built.index.removeprefix("edge:"), copy, symlinks=True)
     settings = Settings(bundle=demo_bundle.folder, index=f"edge:{copy}", timeout_s=0.0001)
