@@ -1,0 +1,189 @@
+"""kill -9 in the middle of embed and of load, then the same command again: the index is the same."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import qdrant_edge
+from rich.console import Console
+
+from app.bundle import Bundle
+from app.index.edge import EdgeIndex
+from offline.embed import EmbedRequest, embed
+from offline.run import Run, RunManifest, run_id_of
+from offline.shards import Shard, read_shard, write_shard
+from offline.staging import stage
+from tests.conftest import ROOT, SmallCorpus
+from tests.contracts import IDENTITY
+
+Offline = Callable[..., subprocess.CompletedProcess[str]]
+LANGUAGES = ["ar", "te"]
+
+
+def start(*arguments: object) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "offline", *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def kill_when(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -> None:
+    """kill -9 as soon as the condition holds; the process must still be at work then."""
+    while not reached():
+        assert process.poll() is None, "the process ended before it could be killed"
+        time.sleep(0.001)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+
+def test_a_killed_embed_goes_on_and_comes_to_the_same_vectors(
+    demo_bundle: Bundle, small_corpus: SmallCorpus, tmp_path: Path, run_offline: Offline
+) -> None:
+    def arguments(folder: str) -> list[object]:
+        request = {
+            "--corpus": small_corpus.corpus,
+            "--queries": small_corpus.queries,
+            "--bundle": demo_bundle.folder,
+            "--output": tmp_path / folder,
+            "--shard-size": 8,
+        }
+        return ["embed", *(part for pair in request.items() for part in pair)]
+
+    shards = tmp_path / "killed" / "shards"
+    kill_when(start(*arguments("killed")), lambda: len(list(shards.glob("*.safetensors"))) >= 2)
+    kept = {path: path.stat().st_mtime_ns for path in shards.glob("*.safetensors")}
+    assert 2 <= len(kept) < 6
+
+    resumed = run_offline(*arguments("killed"))
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on after" in resumed.stdout
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept  # what was done was not done again
+
+    embed(
+        EmbedRequest(small_corpus.corpus, small_corpus.queries, demo_bundle.folder, tmp_path / "whole", shard_size=8),
+        Console(quiet=True),
+    )
+    for number in range(6):
+        killed, whole = (read_shard(Run(tmp_path / name).shard_path(number)) for name in ("killed", "whole"))
+        np.testing.assert_array_equal(killed.passages, whole.passages)
+        np.testing.assert_array_equal(killed.query_sums, whole.query_sums)
+        np.testing.assert_array_equal(killed.counts, whole.counts)
+    assert Run(tmp_path / "killed").manifest() == Run(tmp_path / "whole").manifest()
+
+    again = run_offline(*arguments("killed"))
+    assert "embedded already" in again.stdout
+
+
+def big_run(folder: Path, passages: int = 20_000) -> Path:
+    """A finished run large enough to be killed while it loads; its vectors are random."""
+    folder.mkdir()
+    corpus, queries = folder / "c.jsonl", folder / "q.jsonl"
+    corpus.write_text("".join(json.dumps({"docid": str(n), "text": f"passage {n}"}) + "\n" for n in range(passages)))
+    line = {"generated_queries": {code: ["q"] for code in LANGUAGES}}
+    queries.write_text("".join(json.dumps({"docid": str(n)} | line) + "\n" for n in range(passages)))
+    run = Run(folder / "vectors")
+    run.folder.mkdir()
+    report = stage(run.staging_path, corpus, queries)
+    manifest = RunManifest(
+        run_id=run_id_of(IDENTITY, report),
+        encoder=IDENTITY,
+        corpus_sha256="c",
+        queries_sha256="q",
+        ignore_unmatched=False,
+        languages=LANGUAGES,
+        shard_size=5000,
+        report=report,
+    )
+    run.begin(manifest)
+    random = np.random.default_rng(0)
+    for number in range(manifest.shard_count):
+        rows = manifest.rows(number)
+        size = (len(rows), IDENTITY.dimension)
+        shard = Shard(
+            random.normal(size=size).astype(np.float32),
+            random.normal(size=(size[0], 2, size[1])).astype(np.float32),
+            np.ones((size[0], 2), np.int32),
+        )
+        write_shard(run.shard_path(number), shard, manifest.run_id, rows)
+    return run.folder
+
+
+def stored(folder: Path) -> dict[str, list[float]]:
+    """Every vector of the live Edge index by docid."""
+    home = (folder / "passages").resolve()
+    shard = qdrant_edge.EdgeShard.load(str(home / "shard"))
+    records, offset = [], None
+    while True:
+        page, offset = shard.scroll(
+            qdrant_edge.ScrollRequest(limit=5000, offset=offset, with_payload=True, with_vector=True)
+        )
+        records += page
+        if offset is None:
+            break
+    shard.close()
+    return {record.payload["docid"]: record.vector for record in records}
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    yield big_run(tmp_path_factory.mktemp("big") / "run")
+
+
+def test_a_killed_load_is_done_again_and_comes_to_the_same_index(
+    vectors: Path, tmp_path: Path, run_offline: Offline
+) -> None:
+    def arguments(folder: str) -> list[object]:
+        return ["load", "--vectors", vectors, "--index", f"edge:{tmp_path / folder}", "--alpha", 0.05]
+
+    def half_written() -> bool:
+        return any((tmp_path / "killed").glob("passages-*/shard/segments/*/segment.json"))
+
+    kill_when(start(*arguments("killed")), half_written)
+    assert not (tmp_path / "killed" / "passages").exists()  # nothing half-written is live
+
+    for folder in ("killed", "whole"):
+        done = run_offline(*arguments(folder))
+        assert done.returncode == 0, done.stderr
+        assert "20,000 passages, alpha 0.05, verified and live" in done.stdout
+    assert stored(tmp_path / "killed") == stored(tmp_path / "whole")
+
+
+async def test_loading_again_changes_nothing_and_another_alpha_takes_over(
+    vectors: Path, tmp_path: Path, run_offline: Offline
+) -> None:
+    def arguments(alpha: float) -> list[object]:
+        return ["load", "--vectors", vectors, "--index", f"edge:{tmp_path / 'i'}", "--alpha", alpha]
+
+    first, again = run_offline(*arguments(0.05)), run_offline(*arguments(0.05))
+    assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
+    assert "loaded before" in again.stdout
+    assert len(list((tmp_path / "i").glob("passages-*"))) == 1
+    other = run_offline(*arguments(0.01))
+    assert "is kept" in other.stdout
+    assert len(list((tmp_path / "i").glob("passages-*"))) == 2
+    index = EdgeIndex.open(tmp_path / "i", "passages")
+    assert (index.contract.alpha, await index.count()) == (0.01, 20_000)
+    await index.close()
+    back = run_offline(*arguments(0.05))  # a roll-back is a load of what was there
+    assert "loaded before, live now" in back.stdout
+
+
+def test_an_unfinished_run_is_not_loaded(vectors: Path, tmp_path: Path, run_offline: Offline) -> None:
+    import shutil
+
+    copy = tmp_path / "vectors"
+    shutil.copytree(vectors, copy)
+    (copy / "shards" / "000002.safetensors").write_bytes(b"cut short")
+    failed = run_offline("load", "--vectors", copy, "--index", f"edge:{tmp_path / 'i'}")
+    assert failed.returncode == 4
+    assert "lacks 1 of 4 shards, the first with the passages 10001 to 15000" in failed.stderr
+    assert not (tmp_path / "i" / "passages").exists()
