@@ -41,6 +41,8 @@ class _Waiting(Generic[Item]):
     item: Item
     answer: asyncio.Future[Embedded]
     since: float = field(default_factory=time.perf_counter)
+    counted: bool = True
+    """Whether its tokens are in the queue's count."""
 
 
 class BatchObserver(Protocol):
@@ -98,14 +100,18 @@ class MicroBatcher(Generic[Item]):
             NotReady: the batcher is closed.
         """
         if not self._workers:
-            raise NotReady("the service is starting or stopping", retry_after_s=1)
+            raise NotReady("the service is starting or stopping")
         if self._waiting and self._tokens + len(item) > self._max_queue_tokens:
-            raise Overloaded("too many queries are waiting; send this one again later", retry_after_s=1)
+            raise Overloaded("too many queries are waiting; send this one again later")
         waiting = _Waiting(item, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._count(len(item))
         self._arrived.set()
-        return await waiting.answer
+        try:
+            return await waiting.answer
+        except asyncio.CancelledError:
+            self._uncount(waiting)  # room for others at once, not when its turn comes
+            raise
 
     async def close(self) -> None:
         """Stop the workers.  What still waits is refused."""
@@ -115,7 +121,7 @@ class MicroBatcher(Generic[Item]):
         await asyncio.gather(*workers, return_exceptions=True)
         for waiting in self._waiting:
             if not waiting.answer.done():
-                waiting.answer.set_exception(NotReady("the service is stopping", retry_after_s=1))
+                waiting.answer.set_exception(NotReady("the service is stopping"))
         self._waiting.clear()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
@@ -142,7 +148,7 @@ class MicroBatcher(Generic[Item]):
                     break
                 batch.append(first)
             self._waiting.popleft()
-            self._count(-len(first.item))
+            self._uncount(first)
         if dropped:
             self._observer.dropped(dropped)
         return batch
@@ -154,10 +160,12 @@ class MicroBatcher(Generic[Item]):
             vectors = await asyncio.get_running_loop().run_in_executor(
                 self._executor, self._encode, [waiting.item for waiting in batch]
             )
+            if len(vectors) != len(batch):
+                raise ValueError(f"{len(vectors)} vectors for {len(batch)} queries")
         except asyncio.CancelledError:
             for waiting in batch:
                 if not waiting.answer.done():
-                    waiting.answer.set_exception(NotReady("the service is stopping", retry_after_s=1))
+                    waiting.answer.set_exception(NotReady("the service is stopping"))
             raise
         except Exception as error:
             _LOG.exception("a batch of %d queries failed", len(batch))
@@ -173,6 +181,11 @@ class MicroBatcher(Generic[Item]):
         for waiting, vector in zip(batch, vectors, strict=True):
             if not waiting.answer.done():
                 waiting.answer.set_result(Embedded(vector, began - waiting.since, took))
+
+    def _uncount(self, waiting: _Waiting[Item]) -> None:
+        if waiting.counted:
+            waiting.counted = False
+            self._count(-len(waiting.item))
 
     def _count(self, tokens: int) -> None:
         self._tokens += tokens

@@ -12,11 +12,14 @@ class XqgError(Exception):
     """Base of every error that this project raises on purpose."""
 
     exit_code = 1
+    retry_after_s: float | None = None
+    """When a caller may try again; ``Retry-After`` in HTTP."""
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.retry_after_s = retry_after_s
+        if retry_after_s is not None:
+            self.retry_after_s = retry_after_s
 
 
 # -- what an operator gives: settings, bundles, indexes -----------------------------------------
@@ -34,6 +37,8 @@ class BundleError(ConfigurationError):
 
 class ContractMismatch(ConfigurationError):
     """An index and an encoder that do not belong together."""
+
+    retry_after_s = 1
 
 
 # -- what a corpus or a queries file gives -------------------------------------------------------
@@ -53,6 +58,12 @@ class RunConflict(XqgError):
     """An output folder that holds another run, or that another process is writing."""
 
     exit_code = 4
+
+
+class OutOfSpace(XqgError):
+    """The disk is full, or would be."""
+
+    exit_code = 6
 
 
 class VerificationError(XqgError):
@@ -83,17 +94,29 @@ class PassageNotFound(XqgError):
 class Overloaded(XqgError):
     """The queue is full."""
 
+    retry_after_s = 1
+
 
 class NotReady(XqgError):
     """No index that belongs to the encoder is open yet, or the service is draining."""
+
+    retry_after_s = 1
 
 
 class IndexUnavailable(XqgError):
     """The index does not answer."""
 
+    retry_after_s = 1
+
 
 class DeadlineExceeded(XqgError):
     """The request took longer than ``XQG_TIMEOUT_S``."""
+
+    retry_after_s = 1
+
+
+class ClientGone(XqgError):
+    """The caller hung up; nobody reads the answer."""
 
 
 class EncodingFailed(XqgError):
@@ -113,6 +136,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     MalformedRequest: Problem(400, "malformed-request", "The request cannot be read"),
     PassageNotFound: Problem(404, "passage-not-found", "No such passage"),
     RequestTooLarge: Problem(413, "request-too-large", "The request body is too large"),
+    ClientGone: Problem(499, "client-gone", "The caller hung up"),
     InvalidRequest: Problem(422, "invalid-request", "The request is not valid"),
     Overloaded: Problem(429, "overloaded", "Too many queries are waiting"),
     ContractMismatch: Problem(503, "contract-mismatch", "Encoder and index do not belong together"),

@@ -23,7 +23,7 @@ class IndexKeeper:
         self._open_index = open_index
         self._retry_s = retry_s
         self._index: PassageIndex | None = None
-        self._reason: XqgError = NotReady("the index is being opened", retry_after_s=1)
+        self._reason: XqgError = NotReady("the index is being opened")
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

@@ -13,7 +13,7 @@ from app.batcher import MicroBatcher
 from app.bundle import Bundle, Side
 from app.cores import usable_cores
 from app.encoder import OnnxEncoder, Tokens
-from app.index import IndexLocation, ServerAccess, open_index
+from app.index import IndexLocation, ServerAccess, check_collection, open_index
 from app.keeper import IndexKeeper
 from app.metrics import Metrics
 from app.middleware import RequestContext
@@ -35,6 +35,7 @@ def create_app(settings: Settings) -> FastAPI:
         ConfigurationError: settings, bundle or device are not fit to start with.
     """
     location = IndexLocation.parse(settings.index)
+    check_collection(settings.collection)
     encoder = OnnxEncoder(Bundle.open(settings.bundle), device=settings.device)
     metrics = Metrics()
     key = settings.qdrant_api_key

@@ -1,5 +1,7 @@
 """Every metric's name, once."""
 
+import re
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app.languages import CODES
@@ -58,7 +60,7 @@ class Metrics:
 
     def observe_search(self, lang: str | None, result: SearchResult) -> None:
         """Count an answered search; a language beyond the seven is ``other``, none is ``unknown``."""
-        code = (lang or "unknown").split("-")[0].lower()
+        code = re.split("[-_]", lang or "unknown")[0].lower()
         self.searches.labels(code if code in (*CODES, "unknown") else "other").inc()
         for stage in ("queue", "encode", "search", "total"):
             self.stage_seconds.labels(stage).observe(getattr(result, f"{stage}_s"))

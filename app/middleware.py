@@ -1,4 +1,4 @@
-"""Around every request: an id, a limit on the body, a count."""
+"""Around every request: an id, a limit on the body, a count, and an answer whatever happens."""
 
 import re
 import uuid
@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.metrics import Metrics
+from app.problems import log_if_unexpected, problem_from, respond
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -29,6 +30,7 @@ class RequestContext:
         scope.setdefault("state", {})["request_id"] = request_id
         received = 0
         status = 500
+        started = False
 
         async def limited_receive() -> Message:
             nonlocal received
@@ -42,14 +44,19 @@ class RequestContext:
             return message
 
         async def marked_send(message: Message) -> None:
-            nonlocal status
+            nonlocal status, started
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, started = message["status"], True
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)
 
         try:
             await self._app(scope, limited_receive, marked_send)
+        except Exception as error:
+            log_if_unexpected(error, request_id)
+            if started:  # half an answer is out; only a broken connection can say so
+                raise
+            await respond(problem_from(error, request_id))(scope, receive, marked_send)
         finally:
             route = getattr(scope.get("route"), "path", "other")  # the pattern, so that labels stay few
             self._metrics.requests.labels(scope["method"], route, str(status)).inc()

@@ -36,6 +36,10 @@ def problem_from_validation(error: RequestValidationError | ValidationError, req
         return problem_from(
             MalformedRequest("the body is not valid JSON; check quotes, commas and brackets"), request_id
         )
+    if any(each["type"] == "model_attributes_type" and each["loc"] == ("body",) for each in errors):
+        return problem_from(
+            InvalidRequest("send a JSON object, with the header content-type: application/json"), request_id
+        ).model_copy(update={"errors": [FieldProblem(field="body", message="is no JSON object")]})
     # the framework puts the place (body, query, path) before the field's name
     place = 1 if isinstance(error, RequestValidationError) else 0
     fields = [
@@ -46,6 +50,12 @@ def problem_from_validation(error: RequestValidationError | ValidationError, req
     ]
     detail = "; ".join(f"{each.field}: {each.message}" for each in fields[:5])
     return problem_from(InvalidRequest(detail), request_id).model_copy(update={"errors": fields})
+
+
+def log_if_unexpected(error: Exception, request_id: str) -> None:
+    """With its traceback, which no caller is shown."""
+    if problem_of(error).status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        _LOG.error("request %s failed", request_id, exc_info=error)
 
 
 def respond(problem: ProblemModel, retry_after_s: float | None = None) -> JSONResponse:
@@ -59,13 +69,11 @@ def respond(problem: ProblemModel, retry_after_s: float | None = None) -> JSONRe
 
 
 def install(app: FastAPI) -> None:
-    """Register a handler for every kind of error."""
+    """Register a handler for every kind of error but the unexpected, which is the middleware's."""
 
     async def on_ours(request: Request, error: Exception) -> JSONResponse:
-        problem = problem_from(error, request.state.request_id)
-        if problem.status == 500:
-            _LOG.error("request %s failed", request.state.request_id, exc_info=error)
-        return respond(problem, getattr(error, "retry_after_s", None))
+        log_if_unexpected(error, request.state.request_id)
+        return respond(problem_from(error, request.state.request_id), getattr(error, "retry_after_s", None))
 
     async def on_validation(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
@@ -78,11 +86,14 @@ def install(app: FastAPI) -> None:
         if error.status_code == HTTPStatus.BAD_REQUEST:
             return await on_ours(request, MalformedRequest("the body cannot be read; send UTF-8 JSON"))
         phrase = HTTPStatus(error.status_code).phrase
+        detail = f"there is no {request.url.path} here; /docs lists what is"
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            detail = f"{request.url.path} does not take {request.method}; /docs lists what it takes"
         problem = ProblemModel(
             type=_TYPE + phrase.lower().replace(" ", "-"),
             title=phrase,
             status=error.status_code,
-            detail=f"{request.method} {request.url.path} is not here; /docs lists what is",
+            detail=detail,
             request_id=request.state.request_id,
         )
         answer = respond(problem)
@@ -92,4 +103,3 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(XqgError, on_ours)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(Exception, on_ours)

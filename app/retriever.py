@@ -120,19 +120,26 @@ class Retriever:
         )
 
     async def _explain(self, embedded: Embedded, hits: Sequence[Hit]) -> list[list[MatchedQuery]]:
-        """Embed the hits' generated queries as queries are and rank them against the caller's."""
-        owned = [
-            (number, lang, text)
-            for number, hit in enumerate(hits)
-            for lang, texts in hit.passage.generated_queries.items()
-            for text in texts
-        ]
-        tokens = self.encoder.tokenize([text for _, _, text in owned], Side.QUERY)
-        answers = await asyncio.gather(*(self._batcher.embed(each) for each in tokens))
-        matched: list[list[MatchedQuery]] = [[] for _ in hits]
-        for (number, lang, text), answer in zip(owned, answers, strict=True):
-            matched[number].append(MatchedQuery(lang, text, self._similarity(embedded.vector, answer.vector)))
-        return [sorted(group, key=lambda each: -each.score)[:_MATCHED_QUERIES] for group in matched]
+        """Embed the hits' generated queries as queries are and rank them against the caller's.
+
+        One hit after the other, so that an explanation takes its turns among the searches.
+        """
+        matched = []
+        for hit in hits:
+            owned = [(lang, text) for lang, texts in hit.passage.generated_queries.items() for text in texts]
+            tokens = self.encoder.tokenize([text for _, text in owned], Side.QUERY)
+            tasks = [asyncio.ensure_future(self._batcher.embed(each)) for each in tokens]
+            try:
+                answers = await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:  # gather leaves the others running when one fails
+                    task.cancel()
+            group = [
+                MatchedQuery(lang, text, self._similarity(embedded.vector, answer.vector))
+                for (lang, text), answer in zip(owned, answers, strict=True)
+            ]
+            matched.append(sorted(group, key=lambda each: -each.score)[:_MATCHED_QUERIES])
+        return matched
 
     def _similarity(self, a: Vectors, b: Vectors) -> float:
         return _cosine(a, b) if self.encoder.bundle.encoder.similarity == "cosine" else float(a @ b)
@@ -154,15 +161,18 @@ class Retriever:
             XqgError: something does not hold, in words for the operator (503).
         """
         index = self.index
+        if not self._batcher.alive:
+            raise NotReady("an encoder thread has stopped; restart the service")
         canary = self._canaries[self._next_canary % len(self._canaries)]
         self._next_canary += 1
         try:
             async with asyncio.timeout(self._timeout_s):
                 (tokens,) = self.encoder.tokenize([canary.text], Side.QUERY)
                 embedded = await self._batcher.embed(tokens)
+                await index.query(embedded.vector, 1)
                 count = await index.count()
         except TimeoutError as error:
-            raise NotReady(f"the canary was not answered within {self._timeout_s:g} s", retry_after_s=1) from error
+            raise NotReady(f"the canary was not answered within {self._timeout_s:g} s") from error
         cosine = _cosine(embedded.vector, np.asarray(canary.vector, np.float32))
         if not cosine >= _READY_COSINE:
             raise NotReady(
@@ -170,7 +180,7 @@ class Retriever:
             )
         if count != index.contract.passages:
             raise NotReady(
-                f"{index.collection} holds {count:,} passages instead of {index.contract.passages:,}; load it again"
+                f"{index.collection} holds {count:,} passages not {index.contract.passages:,}; load with --rebuild"
             )
         return count
 

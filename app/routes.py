@@ -12,9 +12,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 
 from app import __version__, schemas
-from app.errors import InvalidRequest, PassageNotFound, XqgError
+from app.errors import ClientGone, InvalidRequest, PassageNotFound, XqgError
 from app.metrics import Metrics
-from app.problems import problem_from, problem_from_validation
+from app.problems import log_if_unexpected, problem_from, problem_from_validation
 from app.retriever import Retriever
 from app.schemas import SearchRequest, SearchResponse
 from app.settings import Settings
@@ -68,6 +68,10 @@ async def until_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     watcher = asyncio.ensure_future(gone())
     try:
         return await worker
+    except asyncio.CancelledError as error:
+        if watcher.done():
+            raise ClientGone("the caller hung up before the answer") from error
+        raise
     finally:
         watcher.cancel()
         worker.cancel()
@@ -113,7 +117,7 @@ async def search_by_get(
     """The parameters are the fields of the POST body; `q` is its `query`."""
     try:
         conditions = json.loads(filter) if filter else {}
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # not JSON, or JSON of thousands of digits or levels
         raise InvalidRequest('filter: not valid JSON; write filter={"topic":"Arts"}, URL-encoded') from error
     fields = {
         "query": q,
@@ -146,7 +150,8 @@ async def search_batch(
             return schemas.BatchItem(result=await _search(item, request, retriever, settings, metrics))
         except ValidationError as error:
             return schemas.BatchItem(error=problem_from_validation(error, request_id))
-        except XqgError as error:
+        except Exception as error:
+            log_if_unexpected(error, request_id)
             return schemas.BatchItem(error=problem_from(error, request_id))
 
     async def every() -> list[schemas.BatchItem]:
@@ -188,11 +193,13 @@ async def info(retriever: RetrieverDep, settings: SettingsDep) -> schemas.Info:
     )
 
 
+@operation_routes.head("/healthz", include_in_schema=False)
 @operation_routes.get("/healthz", summary="The process lives")
 async def healthz() -> schemas.Health:
     return schemas.Health()
 
 
+@operation_routes.head("/readyz", include_in_schema=False)
 @operation_routes.get("/readyz", responses={503: _SEARCH_PROBLEMS[503]}, summary="Searches can be answered")
 async def readyz(retriever: RetrieverDep) -> schemas.Readiness:
     """Embeds a canary and asks the index."""

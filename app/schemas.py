@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
 from app.index.contract import FieldType
@@ -11,7 +11,14 @@ from app.languages import LANGUAGES
 MAX_BATCH_SEARCHES = 64
 MAX_EXPLAINED_HITS = 20
 
-QueryText = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is blank; ask something")
+    return text
+
+
+QueryText = Annotated[str, AfterValidator(_not_blank)]
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35)]
 
 _TELUGU = LANGUAGES[-1].example

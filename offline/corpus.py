@@ -1,6 +1,7 @@
 """Stream passages in: JSONL, BEIR ``corpus.jsonl``, TSV or Parquet, plain or gzip."""
 
 import csv
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ from offline.files import json_lines, lines, parquet_rows, suffix_of
 _OWN_KEYS = ("docid", "_id", "id", "title", "text", "metadata", "generated_queries")
 
 
-def read_corpus(path: Path) -> Iterator[tuple[int, Passage]]:
+def read_corpus(path: Path, with_queries: bool = True) -> Iterator[tuple[int, Passage]]:
     """Yield the line number and the passage of every line.
+
+    Generated queries in the lines are left to ``read_queries``; where it will not be called
+    (``with_queries`` is false), they are refused rather than dropped.
 
     JSON objects carry ``docid`` (BEIR's ``_id`` and plain ``id`` will do), ``text``, an optional
     ``title``, and metadata as further keys or under ``metadata``.  A TSV has the columns docid,
@@ -33,22 +37,33 @@ def read_corpus(path: Path) -> Iterator[tuple[int, Passage]]:
     else:
         raise ConfigurationError(f"{path}: unknown kind of corpus; give .jsonl, .tsv or .parquet, plain or .gz")
     for number, record in records:
+        if record.get("generated_queries") and not with_queries:
+            problem = "the corpus carries generated queries, but no --queries was given"
+            raise InputError.at(path, number, problem, "give this file as --queries too (alpha 0 leaves them out)")
         yield number, _passage(path, number, record)
 
 
 def _tsv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Rows by column name: those of the header, or docid, text, title."""
     csv.field_size_limit(2**24)
-    reader = csv.reader((line for _, line in lines(path)), delimiter="\t")
+    reader = csv.reader((line for _, line in lines(path)), delimiter="\t", strict=True)
+    columns = ["docid", "text", "title"]
+    number = 0
     try:
         for row in reader:
-            if not row or (reader.line_num == 1 and row[0] in ("id", "docid")):
-                continue
-            if len(row) not in (2, 3):
-                problem = f"the line has {len(row)} columns"
-                raise InputError.at(path, reader.line_num, problem, "write docid, text and title, parted by tabs")
-            yield reader.line_num, dict(zip(("docid", "text", "title"), row, strict=False))
+            first, number = number + 1, reader.line_num
+            if number > first:
+                raise InputError.at(path, first, "a quote is not closed on its line", 'double each quote: "" for "')
+            if first == 1 and "text" in row and {"docid", "_id", "id"} & set(row):
+                columns = row
+            elif row:
+                if len(row) not in (len(columns), 2):
+                    problem = f"the line has {len(row)} columns"
+                    raise InputError.at(path, number, problem, f"write {', '.join(columns)}, parted by tabs")
+                yield number, dict(zip(columns, row, strict=False))
     except csv.Error as error:
-        raise InputError.at(path, reader.line_num, f"the line is no TSV ({error})", "mend the quotes") from error
+        problem = f"the quotes of the line are not closed ({error})"
+        raise InputError.at(path, number + 1, problem, 'double each quote: "" for "') from error
 
 
 def _passage(path: Path, number: int, record: dict[str, Any]) -> Passage:
@@ -64,4 +79,6 @@ def _passage(path: Path, number: int, record: dict[str, Any]) -> Passage:
     nested = record.get("metadata")
     if isinstance(nested, dict):
         metadata |= nested
+    if any(isinstance(value, float) and not math.isfinite(value) for value in metadata.values()):
+        raise InputError.at(path, number, f"the metadata of {docid!r} holds no finite number", "leave the field out")
     return Passage(docid=str(docid), title=title or "", text=text, metadata=metadata)

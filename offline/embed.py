@@ -143,6 +143,8 @@ def _resume(request: EmbedRequest, bundle: Bundle, manifest: RunManifest) -> Run
 
 
 def _refuse_partial(request: EmbedRequest, report: StagingReport) -> None:
+    if request.queries and not report.augmented_passages:
+        raise InputError(f"{request.queries} holds no query for any passage; is it the right file?")
     lacking = report.passages - report.augmented_passages
     if lacking and report.augmented_passages and not request.allow_partial:
         some = ", ".join(map(repr, report.without_queries))

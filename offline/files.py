@@ -34,6 +34,8 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
             for number, line in enumerate(file, start=1):
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
+            if number == 1 and line.startswith(b"\x1f\x8b"):
+                raise InputError(f"{path} is a gzip file; give it a name that ends in .gz") from error
             raise InputError.at(path, number, "the line is not UTF-8", "convert the file to UTF-8") from error
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise InputError.at(path, number + 1, "the gzip file is cut or damaged", "fetch it again") from error
@@ -43,19 +45,31 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Number and object of every line that is not blank.
 
     Raises:
-        InputError: a line is no JSON object.
+        InputError: a line is no JSON object, or holds what no index can store (NaN, half a
+            surrogate pair).
     """
     for number, line in lines(path):
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = json.loads(line, parse_constant=_refuse_constant)
+            if "\\ud" in line.lower():  # an escape may be half a surrogate pair
+                json.dumps(record, ensure_ascii=False).encode()
         except json.JSONDecodeError as error:
             problem = f"the line is not JSON ({error.msg} at column {error.colno})"
             raise InputError.at(path, number, problem, "is the file cut? mend or drop the line") from error
+        except UnicodeEncodeError as error:
+            raise InputError.at(path, number, "the text holds half a surrogate pair", "mend the escape") from error
+        except (ValueError, RecursionError) as error:
+            problem = f"the line cannot be stored ({str(error)[:80]})"
+            raise InputError.at(path, number, problem, "mend or drop the line") from error
         if not isinstance(record, dict):
             raise InputError.at(path, number, "the line is JSON but no object", 'write {"docid": ...}')
         yield number, record
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number that an index stores")
 
 
 def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -64,6 +78,8 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises:
         InputError: the file is no Parquet file.
     """
+    if path.suffix == ".gz":
+        raise ConfigurationError(f"{path}: Parquet is compressed inside; unpack the .gz")
     import pyarrow
     from pyarrow import parquet
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from app.errors import ConfigurationError, RunConflict, VerificationError
-from app.index import IndexContract, IndexLocation, ServerAccess
+from app.index import IndexContract, IndexLocation, ServerAccess, check_collection
 from app.index.contract import FieldType
 from app.passages import Passage
 from app.vectors import Vectors
@@ -36,6 +37,8 @@ class LoadRequest:
     alpha: float = 0.01
     keep_queries: bool = True
     filter_fields: Sequence[str] = ()
+    rebuild: bool = False
+    """Fill a fresh collection even where this content was loaded before."""
     access: ServerAccess = field(default_factory=lambda: ServerAccess(timeout_s=60))
 
 
@@ -51,6 +54,10 @@ async def load(request: LoadRequest, console: Console) -> IndexContract:
         IndexUnavailable: the engine does not answer.
     """
     location = IndexLocation.parse(request.index)
+    check_collection(request.collection)
+    for name in request.filter_fields:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise ConfigurationError(f"--filter-field {name!r}: name a field of letters, digits, '_' and '-'")
     run = Run(request.vectors)
     manifest = run.manifest()
     if manifest is None:
@@ -74,13 +81,26 @@ async def write_index(
 ) -> IndexContract:
     """The same on an open writer."""
     contract = _contract(request, run, manifest)
-    collection = collection_name(request, manifest)
-    live, there = await writer.live(request.collection), await writer.contract(collection)
-    if there is not None and there.complete:
-        if live != collection:
-            await writer.publish(request.collection, collection)
-        console.print(f"{request.collection} -> {collection}: loaded before, live now")
-        return there
+    name = collection_name(request, manifest)
+    live = await writer.live(request.collection)
+    versions = [name, *(f"{name}-{number}" for number in range(2, 100))]
+    if not request.rebuild:
+        # what is live goes before its elder versions, which a rebuild has replaced
+        for collection in sorted(versions[:9], key=lambda each: each != live):
+            there = await writer.contract(collection)
+            if there is not None and there.complete:
+                if live != collection:
+                    await writer.publish(request.collection, collection)
+                console.print(f"{request.collection} -> {collection}: loaded before, live now")
+                return there
+    # neither what is live nor what is whole is ever written over
+    for collection in versions:
+        there = await writer.contract(collection)
+        if collection != live and (there is None or not there.complete):
+            break
+    else:
+        raise RunConflict(f"{name} was rebuilt 99 times; remove the old collections")
+    await writer.reserve(run.staging_path.stat().st_size, contract)
     await writer.begin(collection, contract)
     sample: dict[str, Vectors] = {}
     with progress(console, "loading", manifest.report.passages) as advance, run.staging() as staging:

@@ -44,7 +44,7 @@ def read_queries(path: Path, mended: Mended) -> Iterator[tuple[int, str, Queries
         if docid in (None, ""):
             raise InputError.at(path, number, "the line has no docid", "name the passage of the queries")
         by_tag = record.get("generated_queries")
-        if isinstance(by_tag, list):  # a Parquet map column
+        if isinstance(by_tag, list) and all(isinstance(item, tuple) for item in by_tag):  # a Parquet map column
             by_tag = dict(by_tag)
         if not isinstance(by_tag, dict):
             problem = f"{docid!r} has no generated_queries object"

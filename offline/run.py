@@ -112,7 +112,7 @@ class Run:
 
     @contextmanager
     def staging(self) -> Iterator[sqlite3.Connection]:
-        database = sqlite3.connect(f"file:{self.folder / STAGING}?mode=ro", uri=True)
+        database = sqlite3.connect(f"{self.staging_path.resolve().as_uri()}?mode=ro", uri=True)
         try:
             yield database
         finally:

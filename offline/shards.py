@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from app.errors import VerificationError
 from app.vectors import Vectors
@@ -38,12 +38,13 @@ def write_shard(path: Path, shard: Shard, run_id: str, rows: range) -> None:
     if not (np.isfinite(shard.passages).all() and np.isfinite(shard.query_sums).all()):
         raise VerificationError(f"the encoder yields infinite values for rows {rows.start} to {rows.stop}; use fp32")
     partial = path.with_name(path.name + ".partial")
-    save_file(
+    content = save(
         {"passages": shard.passages, "query_sums": shard.query_sums, "counts": shard.counts},
-        partial,
         metadata={"run_id": run_id, "rows": f"{rows.start}:{rows.stop}"},
     )
-    with partial.open("rb") as file:
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
 

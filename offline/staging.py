@@ -56,7 +56,7 @@ def stage(path: Path, corpus: Path, queries: Path | None, ignore_unmatched: bool
         # a half-written staging file is thrown away, so durability is not worth its price
         database.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA)
         database.execute("BEGIN")
-        _read_passages(database, corpus)
+        _read_passages(database, corpus, with_queries=queries is not None)
         if queries is not None:
             _read_queries(database, queries, mended, ignore_unmatched)
         database.execute("COMMIT")
@@ -65,9 +65,9 @@ def stage(path: Path, corpus: Path, queries: Path | None, ignore_unmatched: bool
     return report
 
 
-def _read_passages(database: sqlite3.Connection, corpus: Path) -> None:
+def _read_passages(database: sqlite3.Connection, corpus: Path, with_queries: bool) -> None:
     row = -1
-    for row, (line, passage) in enumerate(read_corpus(corpus)):
+    for row, (line, passage) in enumerate(read_corpus(corpus, with_queries)):
         fields = (passage.docid, line, passage.title, passage.text, _json(passage.metadata))
         try:
             database.execute(

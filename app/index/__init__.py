@@ -1,5 +1,6 @@
 """Where fused passage vectors live: Qdrant in process (Edge) or a Qdrant server."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,21 @@ from app.index.edge import EdgeIndex
 from app.index.protocol import PassageIndex
 from app.index.server import ServerAccess, ServerIndex, connect
 
-__all__ = ["IndexContract", "IndexLocation", "PassageIndex", "ServerAccess", "open_index"]
+__all__ = ["IndexContract", "IndexLocation", "PassageIndex", "ServerAccess", "check_collection", "open_index"]
+
+
+_COLLECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def check_collection(name: str) -> str:
+    """A name that is safe as a folder and as a Qdrant collection.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    if not _COLLECTION.fullmatch(name):
+        raise ConfigurationError(f"{name!r} is no collection name; use letters, digits, '.', '_' and '-'")
+    return name
 
 
 @dataclass(frozen=True, slots=True)

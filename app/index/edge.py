@@ -58,7 +58,7 @@ class EdgeIndex:
                 f"there is no index {alias} in {folder}; build one with `python -m offline build`"
             ) from error
         except ValidationError as error:
-            raise NotReady(f"{home / CONTRACT_FILE} cannot be read; load the index again") from error
+            raise NotReady(f"{home / CONTRACT_FILE} cannot be read; run `python -m offline load` again") from error
         if not contract.complete:
             raise NotReady(f"the index {home} is incomplete; run `python -m offline load` again")
         try:
@@ -69,7 +69,7 @@ class EdgeIndex:
                     f"another process has {home} open, and an Edge index serves one process; "
                     "stop the other, or use a Qdrant server for several"
                 ) from error
-            raise NotReady(f"Qdrant Edge cannot open {home}: {error}; load the index again") from error
+            raise NotReady(f"Qdrant Edge cannot open {home}: {error}; load with --rebuild") from error
         return cls(home.name, contract, shard)
 
     @property
@@ -83,14 +83,18 @@ class EdgeIndex:
     async def query(
         self, vector: Vectors, limit: int, conditions: Sequence[Condition] = (), min_score: float | None = None
     ) -> list[Hit]:
-        request = qdrant_edge.QueryRequest(
-            limit=limit,
-            query=qdrant_edge.Query.Nearest(vector.tolist()),
-            filter=_filter(conditions),
-            score_threshold=min_score,
-            with_payload=True,
-        )
-        points = await self._call(lambda: self._shard.query(request))
+        def ask() -> list[qdrant_edge.ScoredPoint]:
+            return self._shard.query(
+                qdrant_edge.QueryRequest(
+                    limit=limit,
+                    query=qdrant_edge.Query.Nearest(vector.tolist()),
+                    filter=_filter(conditions),
+                    score_threshold=min_score,
+                    with_payload=True,
+                )
+            )
+
+        points = await self._call(ask)
         return [Hit(from_payload(point.payload or {}), point.score) for point in points]
 
     async def passage(self, docid: str) -> Passage | None:
@@ -107,7 +111,9 @@ class EdgeIndex:
     async def _call(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-        except Exception as error:  # the engine raises plain Exception
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # the engine raises plain Exception, and panics as BaseException
             raise IndexUnavailable(f"Qdrant Edge failed on {self._collection}: {error}") from error
 
 

@@ -70,5 +70,17 @@ def _checked(field: str, kind: FieldType, value: Any) -> Any:
     # bool is an int to Python, but not to a filter
     fits = isinstance(value, _PYTHON_TYPES[kind]) and (kind == "bool" or not isinstance(value, bool))
     if not fits:
-        raise InvalidRequest(f"filter: {field} is a {kind} field; {value!r} does not fit")
+        raise InvalidRequest(f"filter: {field} is a {kind} field; {_shown(value)} does not fit")
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise InvalidRequest(f"filter: {field} holds text that is not Unicode")
+    if isinstance(value, int | float) and not -(2**63) <= value < 2**63:  # NaN is in no range
+        raise InvalidRequest(f"filter: {field} is out of range; numbers have 64 bits and are finite")
     return value
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        text = "the number"
+    return text if len(text) <= 60 else text[:60] + "…"

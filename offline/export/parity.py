@@ -10,7 +10,7 @@ from app.encoder import OnnxEncoder
 from app.errors import VerificationError
 from app.vectors import Vectors
 from offline.export.canaries import CANARIES
-from offline.export.precision import Precision
+from offline.export.request import Precision
 from offline.export.towers import Tower
 
 # Largest |onnx - torch| / |torch| that a precision may show.  Relative to the length, since an

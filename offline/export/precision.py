@@ -1,18 +1,18 @@
 """Smaller weights: half precision, or 8- and 4-bit block quantisation of weights alone.
 
-Quantising activations too (dynamic int8) would be faster, but ties a vector to its batch-mates
-through one scale per tensor; weight-only quantisation leaves every vector a function of its own
-text.
+Dynamic int8, with one scale for all activations of a batch, would be faster, but ties a vector to
+its batch-mates.  Here the files hold quantised weights alone; the kernel may round activations,
+in blocks of one token's own values, so every vector stays a function of its own text.
 """
 
 import logging
-from typing import Literal
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-Precision = Literal["fp32", "fp16", "int8", "int4"]
+from offline.export.request import Precision
+
 _BLOCK = 32  # weights that share a scale
 
 

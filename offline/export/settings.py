@@ -1,30 +1,15 @@
 """How a checkpoint wants its texts embedded: options first, then its sentence-transformers files."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from transformers import PretrainedConfig
 from transformers.utils.hub import cached_file
 
 from app.errors import ConfigurationError
-
-Pooling = Literal["cls", "mean"]
-Similarity = Literal["dot", "cosine"]
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddingOptions:
-    """What the user said; ``None`` means that the checkpoint decides."""
-
-    pooling: Pooling | None = None
-    normalize: bool | None = None
-    similarity: Similarity | None = None
-    query_prefix: str | None = None
-    passage_prefix: str | None = None
-    query_max_tokens: int = 128
-    passage_max_tokens: int = 256
+from offline.export.request import EmbeddingOptions, ExportRequest, Pooling, Similarity
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +62,23 @@ def resolve_settings(options: EmbeddingOptions, model: str, revision: str) -> Em
     )
 
 
+def resolve_pair(request: ExportRequest) -> EmbeddingSettings:
+    """The settings of a pair of towers: those of the query model, with the passage model's prefix.
+
+    Raises:
+        ConfigurationError: the two pool, normalise or compare differently; options may decide.
+    """
+    query = resolve_settings(request.options, request.query_model, request.revision)
+    passage = resolve_settings(request.options, request.passage_model, request.revision)
+    for name in ("pooling", "normalize", "similarity"):
+        if getattr(query, name) != getattr(passage, name):
+            raise ConfigurationError(
+                f"{name} is {getattr(query, name)!r} in {request.query_model} and {getattr(passage, name)!r} in "
+                f"{request.passage_model}; a bundle has one for both, give --{name}"
+            )
+    return replace(query, passage_prefix=passage.passage_prefix)
+
+
 def token_limit(wanted: int, config: PretrainedConfig) -> int:
     """The wanted limit, or less where the model has fewer positions."""
     positions = int(getattr(config, "max_position_embeddings", wanted) or wanted)
@@ -87,13 +89,17 @@ def token_limit(wanted: int, config: PretrainedConfig) -> int:
 
 
 def _pooling(config: dict[str, Any], model: str) -> Pooling:
-    modes = {key.removeprefix("pooling_mode_") for key, value in config.items() if value is True}
-    modes |= {str(config.get("pooling_mode", ""))}
-    if modes & {"mean_tokens", "mean"}:
+    """From ``pooling_mode: "mean"`` or the older ``pooling_mode_mean_tokens: true``."""
+    modes = {key.removeprefix("pooling_mode_") for key, on in config.items() if key.startswith("pooling_mode_") and on}
+    if config.get("pooling_mode"):
+        modes = {config["pooling_mode"]}
+    if modes in ({"mean_tokens"}, {"mean"}):
         return "mean"
-    if modes & {"cls_token", "cls"}:
+    if modes in ({"cls_token"}, {"cls"}):
         return "cls"
-    raise ConfigurationError(f"{model} pools by {', '.join(sorted(modes))}; only cls and mean are supported")
+    raise ConfigurationError(
+        f"{model} pools by {', '.join(sorted(modes)) or 'nothing known'}; only cls and mean are supported"
+    )
 
 
 def _first(*values: str | None) -> str:

@@ -25,6 +25,13 @@ class CollectionWriter(Protocol):
     async def contract(self, collection: str) -> IndexContract | None:
         """What a collection says about itself, None where there is none."""
 
+    async def reserve(self, payload_bytes: int, contract: IndexContract) -> None:
+        """Refuse before the first write what will not fit.
+
+        Raises:
+            OutOfSpace: there is too little room on the disk.
+        """
+
     async def begin(self, collection: str, contract: IndexContract) -> None:
         """Drop what a killed load left under that name and create it empty."""
 
@@ -32,7 +39,7 @@ class CollectionWriter(Protocol):
         """Upsert passages with their fused vectors, float32 [n, dimension]."""
 
     async def finish(self, contract: IndexContract) -> None:
-        """Build the search structures, flush, and mark the collection complete."""
+        """Make durable what was written, and mark the collection complete."""
 
     async def count(self) -> int: ...
 

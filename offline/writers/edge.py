@@ -10,12 +10,14 @@ import qdrant_edge
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from app.errors import IndexUnavailable, RunConflict
+from app.errors import IndexUnavailable, OutOfSpace, RunConflict
 from app.index.contract import FieldType, IndexContract
 from app.index.edge import BOOLS_KEY, CONTRACT_FILE, SHARD_FOLDER, bool_words
 from app.passages import METADATA_KEY, Passage, point_id, to_payload
 from app.vectors import Vectors
 from offline.files import write_atomically
+
+_PREALLOCATED_BYTES = 128 * 2**20  # first chunks, write-ahead log
 
 _DISTANCE = {"cosine": qdrant_edge.Distance.Cosine, "dot": qdrant_edge.Distance.Dot}
 _SCHEMA: dict[FieldType, qdrant_edge.PayloadSchemaType] = {
@@ -54,6 +56,18 @@ class EdgeWriter:
             return IndexContract.model_validate_json((self._folder / collection / CONTRACT_FILE).read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
+
+    async def reserve(self, payload_bytes: int, contract: IndexContract) -> None:
+        # The engine writes through memory maps: a disk that fills up would kill the process with
+        # SIGBUS, not raise.  Optimising writes a second copy before it drops the first.
+        vectors = contract.passages * contract.encoder.dimension * 4
+        needed = 2 * (vectors + payload_bytes) + _PREALLOCATED_BYTES
+        free = shutil.disk_usage(self._folder).free
+        if free < needed:
+            raise OutOfSpace(
+                f"{self._folder} has {free / 1e6:,.0f} MB free and the index may take {needed / 1e6:,.0f} MB; "
+                "free some or give another folder"
+            )
 
     async def begin(self, collection: str, contract: IndexContract) -> None:
         self._home = self._folder / collection
@@ -122,7 +136,7 @@ class EdgeWriter:
     def _payload(self, passage: Passage) -> dict[str, Any]:
         payload = to_payload(passage)
         if self._bool_fields:
-            found = {field: passage.metadata[field] for field in self._bool_fields if field in passage.metadata}
+            found = {field: value for field in self._bool_fields if (value := passage.metadata.get(field)) is not None}
             payload[BOOLS_KEY] = {
                 field: bool_words(value if isinstance(value, list) else [value]) for field, value in found.items()
             }

@@ -39,6 +39,9 @@ class ServerWriter:
             return None
         return await read_contract(self._client, collection)
 
+    async def reserve(self, payload_bytes: int, contract: IndexContract) -> None:
+        """The server answers for its own disk: a write that does not fit is refused there."""
+
     async def begin(self, collection: str, contract: IndexContract) -> None:
         self._collection = collection
         await call(self._client.delete_collection(collection))

@@ -201,3 +201,31 @@ async def test_closing_refuses_what_waits_and_what_comes_later() -> None:
         with pytest.raises(NotReady):
             await batcher.embed("c")
         assert not batcher.alive
+
+
+async def test_what_is_cancelled_makes_room_at_once() -> None:
+    encoder, observer = HeldEncoder(), Observer()
+    async with running(encoder, observer, max_queue_tokens=10) as batcher:
+        encoder.gate.clear()
+        first = await submit(batcher, "a")
+        await until_entered(encoder)
+        (gone,) = await submit(batcher, "b" * 10)
+        gone.cancel()
+        await asyncio.sleep(0)
+        assert observer.waiting_tokens == 0
+        after = await submit(batcher, "c" * 10)
+        encoder.gate.set()
+        assert await asyncio.gather(*first, *after) == [1, 10]
+
+
+async def test_an_encoder_that_loses_a_row_fails_its_batch_and_no_worker() -> None:
+    encoder = HeldEncoder()
+    batcher: MicroBatcher[str] = MicroBatcher(
+        lambda batch: encoder(batch)[1:], threads=1, max_batch_tokens=100, max_queue_tokens=100, observer=Observer()
+    )
+    batcher.start()
+    for _ in range(2):
+        with pytest.raises(EncodingFailed):
+            await batcher.embed("a")
+    assert batcher.alive
+    await batcher.close()

@@ -9,6 +9,7 @@ import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -242,12 +243,99 @@ def test_every_documented_example_is_answered(client: httpx.Client) -> None:
         assert answer.status_code == 200, (name, answer.text)
 
 
-def test_a_search_that_takes_too_long_is_a_504(serve: Serve, demo_bundle: Bundle, built: Built, service: str) -> None:
-    """The time limit is so short that no real encoder can meet it.  (Edge: a copy, the first is in use.)"""
-    del service
-    copy = built.vectors.parent / "index-504"
-    shutil.copytree(built.index.removeprefix("edge:"), copy, symlinks=True)
-    settings = Settings(bundle=demo_bundle.folder, index=f"edge:{copy}", timeout_s=0.0001)
+@pytest.mark.parametrize("value", ['"\\ud800"', "NaN", "1e999", "9" * 40, '{"gte": 1}', "[[]]"])
+def test_a_filter_value_that_no_index_can_hold_is_a_422(client: httpx.Client, value: str) -> None:
+    body = f'{{"query": "x", "filter": {{"topic": {value}}}}}'
+    problem(
+        client.post("/v1/search", content=body, headers={"content-type": "application/json"}), 422, "invalid-request"
+    )
+    batch = f'{{"searches": [{body}, {{"query": "x"}}]}}'
+    answer = client.post("/v1/search/batch", content=batch, headers={"content-type": "application/json"})
+    bad, good = answer.json()["results"]
+    assert (bad["error"]["status"], len(good["result"]["hits"])) == (422, 10)
+
+
+def test_a_get_filter_of_thousands_of_digits_or_levels_is_a_422(client: httpx.Client) -> None:
+    for text in ("9" * 5000, "[" * 20_000):
+        problem(client.get("/v1/search", params={"q": "x", "filter": text}), 422, "invalid-request")
+
+
+def test_a_body_without_the_json_header_is_told_what_to_send(client: httpx.Client) -> None:
+    answer = client.post("/v1/search", content=b'{"query": "x"}', headers={"content-type": "text/plain"})
+    assert "content-type: application/json" in problem(answer, 422, "invalid-request")["detail"]
+
+
+def test_probes_may_use_head(client: httpx.Client) -> None:
+    for path in ("/healthz", "/readyz"):
+        answer = client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_explanations_take_turns_with_searches(client: httpx.Client, service: str) -> None:
+    async def ask_all() -> list[int]:
+        async with httpx.AsyncClient(base_url=service, timeout=60) as many:
+            explain = {"query": TELUGU, "explain": True, "top_k": 10}
+            bodies = [explain] * 6 + [{"query": TELUGU}] * 4
+            return [
+                answer.status_code
+                for answer in await asyncio.gather(*(many.post("/v1/search", json=b) for b in bodies))
+            ]
+
+    assert asyncio.run(ask_all()) == [200] * 10
+
+
+def test_an_unexpected_failure_is_a_problem_with_its_id_and_the_connection_lives(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a secret of the insides")
+
+    with monkeypatch.context() as staged:
+        staged.setattr("app.routes.to_search", fail)
+        for _ in range(2):
+            details = problem(post(client, query="x"), 500, "internal-error")
+            assert "secret" not in json.dumps(details)
+    assert "a secret of the insides" in caplog.text  # the operator is told, with the request's id
+    assert details["request_id"] in caplog.text
+    assert post(client, query=TELUGU).status_code == 200
+
+
+def test_a_failing_encoder_is_a_500_for_its_batch_and_no_more(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as staged:
+        staged.setattr("app.encoder.np.full", fail)  # where a batch is padded
+        problem(post(client, query="x"), 500, "encoding-failed")
+    assert post(client, query=TELUGU).status_code == 200
+
+
+def copy_of(built: Built, name: str) -> Path:
+    """The index elsewhere: the shared one is in use by the shared service."""
+    folder = built.vectors.parent / name
+    shutil.copytree(built.index.removeprefix("edge:"), folder, symlinks=True)
+    return folder
+
+
+def test_an_index_that_counts_but_cannot_be_searched_is_not_ready(
+    serve: Serve, demo_bundle: Bundle, built: Built
+) -> None:
+    folder = copy_of(built, "index-hollow")
+    for chunk in folder.glob("passages-*/shard/segments/*/vector_storage/vectors/chunk_0.mmap"):
+        chunk.write_bytes(b"")
+    settings = Settings(bundle=demo_bundle.folder, index=f"edge:{folder}")
+    with serve(settings) as url, httpx.Client(base_url=url) as http:
+        answer = http.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"]
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_search_that_takes_too_long_is_a_504(serve: Serve, demo_bundle: Bundle, built: Built) -> None:
+    """The time limit is so short that no real encoder can meet it."""
+    settings = Settings(bundle=demo_bundle.folder, index=f"edge:{copy_of(built, 'index-504')}", timeout_s=0.0001)
     with serve(settings) as url, httpx.Client(base_url=url) as http:
         answer = http.post("/v1/search", json={"query": TELUGU})
         problem(answer, 504, "deadline-exceeded")
@@ -271,3 +359,5 @@ def test_a_caller_that_hangs_up_leaves_the_service_well(client: httpx.Client, se
     for thread in threads:
         thread.join()
     assert post(client, query=TELUGU, top_k=1).json()["hits"][0]["docid"] == "Eiffel Tower"
+    metrics = client.get("/metrics").text
+    assert 'route="/v1/search",status="499"' in metrics  # hung up, and no failure of the service

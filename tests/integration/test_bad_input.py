@@ -3,14 +3,20 @@
 import json
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from app.bundle import Bundle
+from app.errors import OutOfSpace
+from offline.load import LoadRequest, load
 from offline.run import Run
 from tests.conftest import ROOT, Built, SmallCorpus
 
@@ -153,6 +159,73 @@ def test_a_server_that_is_not_there_is_said(built: Built, run_offline: Offline) 
 def test_a_filter_field_that_is_nowhere_is_said(built: Built, tmp_path: Path, run_offline: Offline) -> None:
     failed = run_offline("load", "--vectors", built.vectors, "--index", f"edge:{tmp_path}", "--filter-field", "colour")
     one_clear_line(failed, 2, "--filter-field colour", "no passage has this field")
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "", ".hidden"])
+def test_a_collection_name_that_could_leave_its_folder_is_refused(
+    built: Built, tmp_path: Path, run_offline: Offline, name: str
+) -> None:
+    arguments = ["load", "--vectors", built.vectors, "--index", f"edge:{tmp_path / 'i'}", "--collection", name]
+    one_clear_line(run_offline(*arguments), 2, "is no collection name")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_filter_field_that_is_no_plain_name_is_refused(built: Built, tmp_path: Path, run_offline: Offline) -> None:
+    failed = run_offline("load", "--vectors", built.vectors, "--index", f"edge:{tmp_path}", "--filter-field", "a b")
+    one_clear_line(failed, 2, "--filter-field 'a b'")
+
+
+@pytest.mark.parametrize("content", ["", '{"docid": "a", "generated_queries": {"ar": [""]}}\n'])
+def test_queries_that_hold_nothing_are_refused(
+    demo_bundle: Bundle, tmp_path: Path, run_offline: Offline, content: str
+) -> None:
+    (tmp_path / "c.jsonl").write_text(GOOD)
+    (tmp_path / "q.jsonl").write_text(content)
+    arguments = ["--corpus", tmp_path / "c.jsonl", "--queries", tmp_path / "q.jsonl", "--bundle", demo_bundle.folder]
+    one_clear_line(run_offline("embed", *arguments, "--output", tmp_path / "v"), 3, "holds no query for any passage")
+
+
+def test_a_file_in_the_place_of_a_folder_is_said(demo_bundle: Bundle, tmp_path: Path, run_offline: Offline) -> None:
+    (tmp_path / "c.jsonl").write_text(GOOD)
+    (tmp_path / "file").write_text("")
+    arguments = ["embed", "--corpus", tmp_path / "c.jsonl", "--bundle", demo_bundle.folder]
+    for output in (tmp_path / "file", tmp_path / "file" / "inside"):
+        one_clear_line(run_offline(*arguments, "--output", output), 2, "cannot use", str(tmp_path / "file"))
+
+
+def test_a_run_folder_may_have_any_name(built: Built, tmp_path: Path, run_offline: Offline) -> None:
+    odd = tmp_path / "v#1 100%?"
+    shutil.copytree(built.vectors, odd)
+    done = run_offline("load", "--vectors", odd, "--index", f"edge:{tmp_path / 'i'}")
+    assert done.returncode == 0, done.stderr
+
+
+async def test_an_edge_index_that_will_not_fit_is_refused_before_it_is_begun(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine would be killed by SIGBUS on a full disk, so the room is counted first."""
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10_000_000))
+    with pytest.raises(OutOfSpace, match="has 10 MB free and the index may take"):
+        await load(LoadRequest(built.vectors, f"edge:{tmp_path / 'i'}", "passages"), Console(quiet=True))
+    assert list((tmp_path / "i").glob("passages*")) == []
+
+
+def test_ctrl_c_says_how_to_go_on(demo_bundle: Bundle, small_corpus: SmallCorpus, tmp_path: Path) -> None:
+    arguments = ["--corpus", small_corpus.corpus, "--queries", small_corpus.queries, "--bundle", demo_bundle.folder]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "offline", "embed", *map(str, arguments), "--output", str(tmp_path / "v")],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "v" / "run.json").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told.strip().splitlines()[-1] == "error: interrupted; run the same command again to go on"
 
 
 def test_every_command_explains_itself(run_offline: Offline) -> None:

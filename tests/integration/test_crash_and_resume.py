@@ -2,11 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import qdrant_edge
 from rich.console import Console
 
 from app.bundle import Bundle
+from app.errors import NotReady
 from app.index.edge import EdgeIndex
 from offline.embed import EmbedRequest, embed
 from offline.run import Run, RunManifest, run_id_of
@@ -134,8 +136,8 @@ def stored(folder: Path) -> dict[str, list[float]]:
 
 
 @pytest.fixture(scope="module")
-def vectors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    yield big_run(tmp_path_factory.mktemp("big") / "run")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return big_run(tmp_path_factory.mktemp("big") / "run")
 
 
 def test_a_killed_load_is_done_again_and_comes_to_the_same_index(
@@ -177,9 +179,25 @@ async def test_loading_again_changes_nothing_and_another_alpha_takes_over(
     assert "loaded before, live now" in back.stdout
 
 
-def test_an_unfinished_run_is_not_loaded(vectors: Path, tmp_path: Path, run_offline: Offline) -> None:
-    import shutil
+async def test_a_damaged_index_is_rebuilt_beside_itself_and_stays_replaced(
+    vectors: Path, tmp_path: Path, run_offline: Offline
+) -> None:
+    command = ["load", "--vectors", vectors, "--index", f"edge:{tmp_path / 'i'}"]
+    run_offline(*command)
+    first = (tmp_path / "i" / "passages").resolve()
+    next(first.glob("shard/segments/*/segment.json")).write_text("damaged")
+    with pytest.raises(NotReady, match="load with --rebuild"):
+        EdgeIndex.open(tmp_path / "i", "passages")
+    rebuilt = run_offline(*command, "--rebuild")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert (tmp_path / "i" / "passages").resolve().name == f"{first.name}-2"
+    assert "loaded before" in run_offline(*command).stdout
+    index = EdgeIndex.open(tmp_path / "i", "passages")
+    assert (index.collection, await index.count()) == (f"{first.name}-2", 20_000)
+    await index.close()
 
+
+def test_an_unfinished_run_is_not_loaded(vectors: Path, tmp_path: Path, run_offline: Offline) -> None:
     copy = tmp_path / "vectors"
     shutil.copytree(vectors, copy)
     (copy / "shards" / "000002.safetensors").write_bytes(b"cut short")

@@ -284,6 +284,12 @@ def test_filters_are_checked_against_the_declared_fields() -> None:
         ({"topic": []}, "an empty list"),
         ({"weight": [0.5, 1.5]}, "give a range"),
         ({"topic": None}, "None does not fit"),
+        ({"topic": "half \ud800"}, "not Unicode"),
+        ({"weight": float("nan")}, "finite"),
+        ({"weight": {"gte": float("inf")}}, "finite"),
+        ({"year": 10**30}, "64 bits"),
+        ({"year": {"gte": 10**400}}, "64 bits"),
+        ({"topic": 10**5000}, "the number does not fit"),
     ]:
         with pytest.raises(InvalidRequest) as caught:
             parse_filter(raw, fields)

@@ -15,8 +15,8 @@ from app.bundle import Bundle, Side
 from app.encoder import OnnxEncoder
 from app.settings import Settings
 from offline.embed import EmbedRequest, embed
-from offline.export import ExportRequest, export
-from offline.export.settings import EmbeddingOptions
+from offline.export.exporter import export
+from offline.export.request import EmbeddingOptions, ExportRequest
 from offline.load import LoadRequest, load
 from tests import tiny
 

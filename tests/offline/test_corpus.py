@@ -77,6 +77,11 @@ def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
         ('{"docid": "b", "text": 5}', "'b' has no text"),
         ('{"docid": "b", "text": "x", "title": ["T"]}', "title of 'b' is no string"),
         ('{"docid": "b", "te', "is the file cut"),
+        ('{"docid": "b", "text": "x", "n": NaN}', "NaN is no number"),
+        ('{"docid": "b", "text": "x", "n": 1e999}', "no finite number"),
+        ('{"docid": "b", "text": "half \\ud800"}', "half a surrogate pair"),
+        ('{"docid": "b", "text": "x", "n": ' + "9" * 5000 + "}", "cannot be stored"),
+        ('{"docid": "b", "text": "x", "n": ' + "[" * 100_000 + "}", "cannot be stored"),
     ],
 )
 def test_a_bad_line_is_named_with_file_and_number(tmp_path: Path, line: str, complaint: str) -> None:
@@ -100,6 +105,34 @@ def test_a_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     path = tmp_path / "corpus.jsonl"
     path.write_bytes(b'{"docid": "a", "text": "x"}\n{"docid": "b", "text": "\xff"}\n')
     with pytest.raises(InputError, match=r":2: the line is not UTF-8"):
+        passages(path)
+
+
+def test_a_tsv_header_names_the_columns_in_any_order(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.tsv"
+    path.write_text("_id\ttitle\ttext\n1\tT\tplain\n")
+    assert passages(path) == [Passage("1", "T", "plain")]
+
+
+@pytest.mark.parametrize("line", ['2\t"never closed', '2\t"closed" and on'])
+def test_a_tsv_quote_that_is_not_closed_swallows_nothing(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "corpus.tsv"
+    path.write_text(f"1\tx\n{line}\n3\ty\n4\tz\n")
+    with pytest.raises(InputError, match=r":2: .*quote.* double each quote"):
+        passages(path)
+
+
+def test_queries_in_a_corpus_are_not_dropped_in_silence(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.jsonl"
+    path.write_text('{"docid": "a", "text": "x", "generated_queries": {"ar": ["q"]}}\n')
+    with pytest.raises(InputError, match=r":1: the corpus carries generated queries.*--queries too"):
+        list(read_corpus(path, with_queries=False))
+
+
+def test_a_gzip_file_without_its_suffix_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.jsonl"
+    path.write_bytes(gzip.compress(b'{"docid": "a", "text": "x"}\n'))
+    with pytest.raises(InputError, match=r"give it a name that ends in \.gz"):
         passages(path)
 
 

@@ -15,8 +15,9 @@ from transformers import AutoModel
 from app.bundle import Bundle, Side
 from app.encoder import OnnxEncoder
 from app.errors import BundleError, ConfigurationError, RunConflict, VerificationError
-from offline.export import ExportRequest, export
-from offline.export.settings import EmbeddingOptions, resolve_settings
+from offline.export.exporter import export
+from offline.export.request import EmbeddingOptions, ExportRequest
+from offline.export.settings import resolve_settings
 from tests import tiny
 
 QUIET = Console(quiet=True)
@@ -225,3 +226,28 @@ def test_a_changed_byte_a_missing_file_and_an_edited_manifest_are_found(mbert: P
     manifest.unlink()
     with pytest.raises(BundleError, match="is no bundle"):
         Bundle.open(bundle.folder)
+
+
+def test_both_ways_to_name_the_pooling_are_read_and_mixtures_refused(tmp_path: Path) -> None:
+    named = sentence_transformers_files(tmp_path / "n", {"pooling_mode": "cls", "include_prompt": True})
+    assert resolve_settings(EmbeddingOptions(), named, "main").pooling == "cls"
+    mixed = {"pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True, "include_prompt": True}
+    with pytest.raises(ConfigurationError, match="pools by max_tokens, mean_tokens; only"):
+        resolve_settings(EmbeddingOptions(), sentence_transformers_files(tmp_path / "x", mixed), "main")
+
+
+def test_towers_that_pool_differently_are_refused_by_field(tmp_path: Path) -> None:
+    query, passage = tiny.mbert(tmp_path / "q"), tiny.mbert(tmp_path / "p")
+    sentence_transformers_files(query, {"pooling_mode_mean_tokens": True})
+    sentence_transformers_files(passage, {"pooling_mode_cls_token": True}, prompts={"passage": "p: "})
+    undecided = request(query, tmp_path / "b", passage_model=str(passage), options=EmbeddingOptions())
+    with pytest.raises(ConfigurationError, match=r"pooling is 'mean' in .*q and 'cls' in .*p; .* give --pooling"):
+        export(undecided, QUIET)
+    decided = request(query, tmp_path / "b", passage_model=str(passage))
+    assert export(decided, QUIET).encoder.passage_prefix == "p: "  # the passage model's own
+
+
+@pytest.mark.parametrize("name", ["nope", "./typo/model/folder", "a b c"])
+def test_a_name_that_is_no_model_is_one_clear_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="give a hub id or a Hugging Face folder"):
+        export(request(tmp_path / name, tmp_path / "b"), QUIET)

@@ -49,6 +49,8 @@ def test_parquet_structs_and_maps_are_read(tmp_path: Path, as_map: bool) -> None
         ('{"docid": "b", "generated_queries": {"ar": "x"}}', "the queries of 'ar' are no list of strings"),
         ('{"docid": "b", "generated_queries": {"ar": [1]}}', "no list of strings"),
         ('{"docid": "b", "gener', "is the file cut"),
+        ('{"docid": "b", "generated_queries": ["one", "two"]}', "'b' has no generated_queries object"),
+        ('{"docid": "b", "generated_queries": ["ab", "cd"]}', "'b' has no generated_queries object"),
     ],
 )
 def test_a_bad_line_is_named_with_file_and_number(tmp_path: Path, line: str, complaint: str) -> None:
