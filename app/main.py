@@ -25,7 +25,7 @@ _DESCRIPTION = """Ask a question in Arabic, Bengali, Finnish, Japanese, Korean, 
 
 Passage vectors are fused with the vectors of queries generated for them in the seven languages
 ([xQG](https://arxiv.org/abs/2305.03950)), so recall rises and a search costs no more.
-Open `POST /v1/search`, choose **Try it out** and pick an example."""
+Open `POST /v1/search`, pick an example and press **Execute**."""
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -22,7 +22,7 @@ from app.translate import encoder_info, index_info, to_response, to_search
 
 T = TypeVar("T")
 
-_PROBLEM = {"model": schemas.ProblemModel, "content": {"application/problem+json": {}}}
+_PROBLEM = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemModel"}}}}
 _SEARCH_PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: _PROBLEM | {"description": "The body is not JSON."},
     413: _PROBLEM | {"description": "The body is too large."},
@@ -178,7 +178,7 @@ async def passage(docid: str, retriever: RetrieverDep) -> schemas.PassageModel:
     )
 
 
-@search_routes.get("/info", tags=["operation"], summary="What runs here")
+@operation_routes.get("/v1/info", summary="What runs here")
 async def info(retriever: RetrieverDep, settings: SettingsDep) -> schemas.Info:
     try:
         index = index_info(retriever.index)

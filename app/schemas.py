@@ -26,9 +26,9 @@ _HIT: JsonDict = {
     "rank": 1,
     "docid": "Eiffel Tower",
     "title": "Eiffel Tower",
-    "text": "An iron tower in Paris …",
+    "text": "A lattice tower in Paris, France …",
     "score": 0.896,
-    "metadata": {"topic": "Technology"},
+    "metadata": {"topic": "Arts"},
 }
 SEARCH_EXAMPLES = {
     language.code: {
