@@ -8,7 +8,6 @@ HTTP: it turns sized items into rows of a matrix.
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from app.errors import EncodingFailed, NotReady, Overloaded
 from app.vectors import Vectors
 
 _LOG = logging.getLogger(__name__)
+_WINDOW = 256  # how far a batch looks down the queue
 
 
 class Sized(Protocol):
@@ -76,7 +76,7 @@ class MicroBatcher(Generic[Item]):
         self._max_batch_tokens = max_batch_tokens
         self._max_queue_tokens = max_queue_tokens
         self._observer = observer
-        self._waiting: deque[_Waiting[Item]] = deque()
+        self._waiting: list[_Waiting[Item]] = []
         self._tokens = 0
         self._arrived = asyncio.Event()
         self._workers: list[asyncio.Task[None]] = []
@@ -135,22 +135,29 @@ class MicroBatcher(Generic[Item]):
                 await self._arrived.wait()
 
     def _take(self) -> list[_Waiting[Item]]:
-        """The longest-waiting items that fit the budget together; those nobody waits for are dropped."""
-        batch: list[_Waiting[Item]] = []
-        width = dropped = 0
-        while self._waiting:
-            first = self._waiting[0]
-            if first.answer.done():
-                dropped += 1
-            else:
-                width = max(width, len(first.item))
-                if batch and width * (len(batch) + 1) > self._max_batch_tokens:
-                    break
-                batch.append(first)
-            self._waiting.popleft()
-            self._uncount(first)
-        if dropped:
-            self._observer.dropped(dropped)
+        """The item that waited longest, with others near it in length that fit the budget together.
+
+        Near in length, so that little of the batch is padding; the oldest first, so that none
+        waits for ever.  Items that nobody waits for any more are dropped.
+        """
+        alive = [waiting for waiting in self._waiting if not waiting.answer.done()]
+        if len(alive) < len(self._waiting):
+            self._observer.dropped(len(self._waiting) - len(alive))
+        if not alive:
+            self._waiting.clear()
+            return []
+        oldest = len(alive[0].item)
+        near = sorted(alive[1:_WINDOW], key=lambda waiting: abs(len(waiting.item) - oldest))
+        batch, width = [alive[0]], oldest
+        for waiting in near:
+            width = max(width, len(waiting.item))
+            if width * (len(batch) + 1) > self._max_batch_tokens:
+                break
+            batch.append(waiting)
+        taken = {id(waiting) for waiting in batch}
+        self._waiting = [waiting for waiting in alive if id(waiting) not in taken]
+        for waiting in batch:
+            self._uncount(waiting)
         return batch
 
     async def _run(self, batch: list[_Waiting[Item]]) -> None:

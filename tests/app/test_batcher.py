@@ -109,7 +109,20 @@ async def test_batches_are_cut_at_the_budget_with_padding_counted() -> None:
         encoder.gate.set()
         assert await asyncio.gather(*first, *others) == [1, 4, 2, 2, 1, 30, 1]
     # three rows of four fill the budget; thirty are over it alone
-    assert encoder.seen[1:] == [["bbbb", "cc", "dd"], ["e"], ["f" * 30], ["g"]]
+    assert encoder.seen[1:] == [["bbbb", "cc", "dd"], ["e", "g"], ["f" * 30]]
+
+
+async def test_the_oldest_goes_first_with_those_nearest_to_it_in_length() -> None:
+    encoder = HeldEncoder()
+    async with running(encoder, Observer(), max_batch_tokens=12) as batcher:
+        encoder.gate.clear()
+        first = await submit(batcher, "-")
+        await until_entered(encoder)
+        others = await submit(batcher, "a" * 6, "b", "c" * 5, "d", "e" * 6)
+        encoder.gate.set()
+        await asyncio.gather(*first, *others)
+    # in order of arrival the short ones would pad every batch to six
+    assert encoder.seen[1:] == [["a" * 6, "e" * 6], ["b", "d"], ["c" * 5]]
 
 
 async def test_a_failed_batch_fails_its_own_items_and_nobody_else() -> None:
