@@ -1,7 +1,8 @@
 """A bundle: the exported encoder on disk and the manifest that says how to embed with it.
 
 A bundle is a folder: ``model.onnx`` (or ``query.onnx`` and ``passage.onnx`` where the towers
-are untied), ``tokenizer.json`` and ``bundle.json``, the manifest.  Pooling and normalisation
+are untied) with its weights in ``model.onnx_data``, ``tokenizer.json`` and ``bundle.json``, the
+manifest.  Pooling and normalisation
 are inside the ONNX graphs: their one output is the finished vector.
 """
 

@@ -18,13 +18,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.bundle import Bundle
+from app.bundle import Bundle, sha256_of
 from app.errors import BundleError, VerificationError
 from app.languages import LANGUAGES
 from offline.demo.corpus import QUERIES, write_corpus
 from offline.embed import EmbedRequest, embed
 from offline.export.request import ExportRequest
 from offline.load import LoadRequest, load
+from offline.run import Run
 
 ALPHA = 0.05
 """14 queries per passage then weigh 0.42 of the sum; the paper's 35 at 0.01 weigh 0.26."""
@@ -89,12 +90,23 @@ def prepare(folder: Path, console: Console) -> DemoFiles:
     """Make encoder, corpus, vectors and index; what is there already is kept."""
     files = DemoFiles(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    prepare_bundle(files, console)
+    bundle = prepare_bundle(files, console)
     console.rule("[bold]2 of 3: passages and their generated queries")
     write_corpus(files.corpus)
+    if _is_outdated(files, bundle):  # by an update of this project: the demo's own vectors can be made again
+        shutil.rmtree(files.vectors)
     embed(EmbedRequest(files.corpus, QUERIES, files.bundle, files.vectors, shard_size=128), console)
     asyncio.run(load(LoadRequest(files.vectors, files.index, "passages", ALPHA, filter_fields=["topic"]), console))
     return files
+
+
+def _is_outdated(files: DemoFiles, bundle: Bundle) -> bool:
+    made = Run(files.vectors).manifest()
+    return made is not None and (made.encoder.fingerprint, made.corpus_sha256, made.queries_sha256) != (
+        bundle.fingerprint,
+        sha256_of(files.corpus),
+        sha256_of(QUERIES),
+    )
 
 
 def tour(files: DemoFiles, console: Console) -> None:
@@ -119,7 +131,7 @@ def tour(files: DemoFiles, console: Console) -> None:
     )
     console.print("\n[bold]Next[/bold]")
     for step in (
-        "make serve                           the service, then open http://localhost:8000/docs",
+        "make serve                           then open http://localhost:8000/docs",
         "curl 'localhost:8000/v1/search?q=Kuka+keksi+puhelimen&top_k=3'",
         ".venv/bin/python -m offline --help   your own corpus, your own encoder",
     ):
