@@ -1,6 +1,7 @@
 """Fuse vectors, fill a fresh collection, verify it, and only then make it live."""
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -81,28 +82,54 @@ async def write_index(
 ) -> IndexContract:
     """The same on an open writer."""
     contract = _contract(request, run, manifest)
-    name = collection_name(request, manifest)
     live = await writer.live(request.collection)
-    versions = [name, *(f"{name}-{number}" for number in range(2, 100))]
-    if not request.rebuild:
-        # what is live goes before its elder versions, which a rebuild has replaced
-        for collection in sorted(versions[:9], key=lambda each: each != live):
-            there = await writer.contract(collection)
-            if there is not None and there.complete:
-                if live != collection:
-                    await writer.publish(request.collection, collection)
-                console.print(f"{request.collection} -> {collection}: loaded before, live now")
-                return there
-    # neither what is live nor what is whole is ever written over
-    for collection in versions:
-        there = await writer.contract(collection)
-        if collection != live and (there is None or not there.complete):
-            break
-    else:
-        raise RunConflict(f"{name} was rebuilt 99 times; remove the old collections")
+    loaded, fresh = await _versions(writer, collection_name(request, manifest), live)
+    if loaded is not None and not request.rebuild:
+        if loaded != live:
+            await writer.publish(request.collection, loaded)
+        console.print(f"{request.collection} -> {loaded}: loaded before, live now")
+        return await writer.contract(loaded) or contract
     await writer.reserve(run.staging_path.stat().st_size, contract)
-    await writer.begin(collection, contract)
-    sample: dict[str, Vectors] = {}
+    await writer.begin(fresh, contract)
+    await _fill(request, run, manifest, writer, contract, console)
+    count = await writer.count()
+    if count != contract.passages:
+        raise VerificationError(f"{fresh} holds {count:,} passages instead of {contract.passages:,}; load again")
+    contract = contract.model_copy(update={"complete": True})
+    await writer.finish(contract)
+    await writer.publish(request.collection, fresh)
+    console.print(f"{request.collection} -> {fresh}: {count:,} passages, alpha {request.alpha:g}, verified and live")
+    if live is not None:
+        console.print(f"the index before it, {live}, is kept")
+    return contract
+
+
+async def _versions(writer: CollectionWriter, name: str, live: str | None) -> tuple[str | None, str]:
+    """The whole collection of this content, if any, and a name to fill.
+
+    A rebuild appends -2, -3, … to the name: what is live or whole is never written over.  Of
+    several whole ones the live one counts, else the newest.
+    """
+    whole: str | None = None
+    for number in itertools.count(1):
+        collection = name if number == 1 else f"{name}-{number}"
+        contract = await writer.contract(collection)
+        if contract is not None and contract.complete:
+            whole = whole if whole is not None and whole == live else collection
+        elif collection != live:
+            return whole, collection
+    raise AssertionError("collections are finite")
+
+
+async def _fill(
+    request: LoadRequest,
+    run: Run,
+    manifest: RunManifest,
+    writer: CollectionWriter,
+    contract: IndexContract,
+    console: Console,
+) -> None:
+    """Write every passage, and read some of each shard back."""
     with progress(console, "loading", manifest.report.passages) as advance, run.staging() as staging:
         for number in range(manifest.shard_count):
             rows = manifest.rows(number)
@@ -114,23 +141,7 @@ async def write_index(
                 await writer.write(passages[part], vectors[part])
                 advance(len(passages[part]), 0)
             chosen = np.linspace(0, len(passages) - 1, _SAMPLE_PER_SHARD).astype(int)
-            sample |= {passages[row].docid: vectors[row] for row in chosen}
-            if number % 100 == 0:  # verified as it grows, so that the sample stays small
-                await _verify_sample(writer, sample, contract)
-                sample.clear()
-    await _verify_sample(writer, sample, contract)
-    count = await writer.count()
-    if count != contract.passages:
-        raise VerificationError(f"{collection} holds {count:,} passages instead of {contract.passages:,}; load again")
-    finished = contract.model_copy(update={"complete": True})
-    await writer.finish(finished)
-    await writer.publish(request.collection, collection)
-    console.print(
-        f"{request.collection} -> {collection}: {count:,} passages, alpha {request.alpha:g}, verified and live"
-    )
-    if live is not None:
-        console.print(f"the index before it, {live}, is kept")
-    return finished
+            await _verify_sample(writer, {passages[row].docid: vectors[row] for row in chosen}, contract)
 
 
 def collection_name(request: LoadRequest, manifest: RunManifest) -> str:
