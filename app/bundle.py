@@ -8,6 +8,7 @@ are inside the ONNX graphs: their one output is the finished vector.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -83,7 +84,15 @@ class Manifest(BaseModel):
     fingerprint: str
     encoder: EncoderIdentity
     canaries: list[Canary]
+    canaries_sha256: str
+    """Over their canonical JSON: a changed canary would turn readiness into a lottery."""
     exported_with: dict[str, str]
+
+
+def digest_of(canaries: Sequence[Canary]) -> str:
+    """SHA-256 in hex over the canonical JSON of canaries."""
+    content = json.dumps([canary.model_dump() for canary in canaries], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def sha256_of(path: Path) -> str:
@@ -135,6 +144,9 @@ class Bundle:
             raise BundleError(f"{path}: {where}: {first['msg']}; export the bundle again") from error
         if manifest.encoder.fingerprint != manifest.fingerprint:
             raise BundleError(f"{path} was edited: its fingerprint does not fit its fields; export the bundle again")
+        sides = {canary.side for canary in manifest.canaries}
+        if digest_of(manifest.canaries) != manifest.canaries_sha256 or Side.QUERY not in sides:
+            raise BundleError(f"{path} was edited: its canaries are not those of the export; export the bundle again")
         for name, expected in manifest.encoder.files.items():
             file = folder / name
             if not file.is_file():

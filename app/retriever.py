@@ -11,7 +11,7 @@ import numpy as np
 from app.batcher import Embedded, MicroBatcher
 from app.bundle import Side
 from app.encoder import OnnxEncoder, Tokens
-from app.errors import DeadlineExceeded, InvalidRequest, NotReady
+from app.errors import DeadlineExceeded, InvalidRequest, NotReady, Overloaded
 from app.index.filters import parse_filter
 from app.index.protocol import PassageIndex
 from app.keeper import IndexKeeper
@@ -168,7 +168,10 @@ class Retriever:
         try:
             async with asyncio.timeout(self._timeout_s):
                 (tokens,) = self.encoder.tokenize([canary.text], Side.QUERY)
-                embedded = await self._batcher.embed(tokens)
+                try:
+                    embedded = await self._batcher.embed(tokens)
+                except Overloaded:  # busy is not broken: out of rotation it would only load the others
+                    return await index.count()
                 await index.query(embedded.vector, 1)
                 count = await index.count()
         except TimeoutError as error:
@@ -180,7 +183,7 @@ class Retriever:
             )
         if count != index.contract.passages:
             raise NotReady(
-                f"{index.collection} holds {count:,} passages not {index.contract.passages:,}; load with --rebuild"
+                f"{index.collection} holds {count:,} passages, not {index.contract.passages:,}; load with --rebuild"
             )
         return count
 

@@ -55,7 +55,11 @@ class SearchRequest(BaseModel):
 
     query: QueryText = Field(description="The question, in any of the seven languages.", examples=[_TELUGU])
     top_k: int = Field(default=10, ge=1, le=100, description="How many passages to return.")
-    lang: LanguageTag | None = Field(default=None, description="The question's language, if known.", examples=["te"])
+    lang: LanguageTag | None = Field(
+        default=None,
+        description="The question's language, if known: counted in the metrics, without effect on the hits.",
+        examples=["te"],
+    )
     filter: dict[str, Any] = Field(
         default_factory=dict,
         description="Conditions on metadata, all of which must hold: a value, a list of values (any of them), "

@@ -39,7 +39,7 @@ def plainly(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt:
             message, code = "interrupted; run the same command again to go on", 130
         except sqlite3.DatabaseError as error:
-            if "disk" in str(error):
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
                 message, code = _NO_SPACE.format(where=""), OutOfSpace.exit_code
             else:
                 message, code = f"the run's staging file is damaged ({error}); remove the folder and embed again", 1
@@ -197,8 +197,29 @@ def build(
     timeout_s: TimeoutOption = 60,
 ) -> None:
     """embed, then load."""
-    embed(corpus, bundle, vectors, queries, batch_tokens, shard_size, allow_partial, ignore_unmatched, device)
-    load(vectors, index, collection, alpha, keep_queries, filter_field, rebuild, api_key, grpc_port, timeout_s)
+    embed(
+        corpus=corpus,
+        bundle=bundle,
+        output=vectors,
+        queries=queries,
+        batch_tokens=batch_tokens,
+        shard_size=shard_size,
+        allow_partial=allow_partial,
+        ignore_unmatched=ignore_unmatched,
+        device=device,
+    )
+    load(
+        vectors=vectors,
+        index=index,
+        collection=collection,
+        alpha=alpha,
+        keep_queries=keep_queries,
+        filter_field=filter_field,
+        rebuild=rebuild,
+        api_key=api_key,
+        grpc_port=grpc_port,
+        timeout_s=timeout_s,
+    )
 
 
 @cli.command()

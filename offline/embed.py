@@ -42,7 +42,8 @@ def embed(request: EmbedRequest, console: Console) -> RunManifest:
     Raises:
         InputError: a line of the corpus or the queries would corrupt the index.
         RunConflict: the output folder holds another run, or is being written.
-        BundleError: the bundle is damaged.
+        ConfigurationError: the bundle is damaged, or an option is out of range.
+        VerificationError: the encoder yields infinite values.
     """
     if request.max_batch_tokens < 1 or request.shard_size < 1:
         raise ConfigurationError("batch tokens and shard size must be at least 1")
@@ -51,8 +52,8 @@ def embed(request: EmbedRequest, console: Console) -> RunManifest:
     with run.locked():
         manifest = run.manifest()
         manifest = _stage(request, bundle, run) if manifest is None else _resume(request, bundle, manifest)
-        report_input(manifest.report, console)
-        _refuse_partial(request, manifest.report)
+        _report_input(manifest.report, console)
+        _refuse_partial(request, manifest.report)  # a resume may lack the flag that the start had
         missing = run.missing_shards(manifest)
         if not missing:
             console.print(f"run {manifest.run_id}: all {manifest.report.passages:,} passages are embedded already")
@@ -122,22 +123,15 @@ def _resume(request: EmbedRequest, bundle: Bundle, manifest: RunManifest) -> Run
     for path in filter(None, (request.corpus, request.queries)):
         if not path.is_file():
             raise ConfigurationError(f"there is no file {path}")
-    asked = {
-        "another encoder": bundle.fingerprint,
-        "another corpus": sha256_of(request.corpus),
-        "other queries": sha256_of(request.queries) if request.queries else None,
-        "another --ignore-unmatched": request.ignore_unmatched,
-        "another --shard-size": request.shard_size,
-    }
-    found = (
-        manifest.encoder.fingerprint,
-        manifest.corpus_sha256,
-        manifest.queries_sha256,
-        manifest.ignore_unmatched,
-        manifest.shard_size,
-    )
-    for (what, wanted), there in zip(asked.items(), found, strict=True):
-        if wanted != there:
+    queries_sha256 = sha256_of(request.queries) if request.queries else None
+    for what, asked, there in (
+        ("another encoder", bundle.fingerprint, manifest.encoder.fingerprint),
+        ("another corpus", sha256_of(request.corpus), manifest.corpus_sha256),
+        ("other queries", queries_sha256, manifest.queries_sha256),
+        ("another --ignore-unmatched", request.ignore_unmatched, manifest.ignore_unmatched),
+        ("another --shard-size", request.shard_size, manifest.shard_size),
+    ):
+        if asked != there:
             raise RunConflict(f"{request.output} holds a run with {what}; remove it or give another folder")
     return manifest
 
@@ -154,7 +148,7 @@ def _refuse_partial(request: EmbedRequest, report: StagingReport) -> None:
         )
 
 
-def report_input(report: StagingReport, console: Console) -> None:
+def _report_input(report: StagingReport, console: Console) -> None:
     """Say what was read, and warn where languages have unequal numbers of queries."""
     console.print(f"{report.passages:,} passages, {report.augmented_passages:,} with generated queries")
     for what, count in report.mended.items():

@@ -91,6 +91,8 @@ async def write_index(
         return await writer.contract(loaded) or contract
     await writer.reserve(run.staging_path.stat().st_size, contract)
     await writer.begin(fresh, contract)
+    if await writer.contract(fresh) != contract:  # known before the hours of filling, not after
+        raise VerificationError(f"the index does not keep the contract of {fresh}; xQG needs Qdrant 1.16 or later")
     await _fill(request, run, manifest, writer, contract, console)
     count = await writer.count()
     if count != contract.passages:
@@ -100,7 +102,11 @@ async def write_index(
     await writer.publish(request.collection, fresh)
     console.print(f"{request.collection} -> {fresh}: {count:,} passages, alpha {request.alpha:g}, verified and live")
     if live is not None:
-        console.print(f"the index before it, {live}, is kept")
+        before = await writer.contract(live)
+        dropped = sorted(set(before.fields) - set(contract.fields)) if before else []
+        if dropped:
+            console.print(f"{', '.join(dropped)} can no longer be filtered by: no --filter-field named it")
+        console.print(f"the index before it, {live}, is kept; a running service serves it until it is restarted")
     return contract
 
 

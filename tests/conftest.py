@@ -50,6 +50,16 @@ class Built:
     index: str
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _plain_environment() -> Iterator[None]:
+    """No setting of the person who runs the tests leaks into them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("XQG_"):
+                patch.delenv(name)
+        yield
+
+
 @pytest.fixture(scope="session")
 def demo_bundle() -> Bundle:
     """multilingual-e5-small, exported once and kept in var/demo, where `make demo` looks too."""

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from app.errors import ConfigurationError
 from app.index.contract import IndexContract
@@ -39,8 +40,12 @@ class IndexLocation:
         """Raises ConfigurationError where the text is neither."""
         if text.startswith("edge:") and len(text) > len("edge:"):
             return cls(folder=Path(text.removeprefix("edge:")))
-        if text.startswith(("http://", "https://")):
-            return cls(url=text)
+        url = urlsplit(text)
+        try:
+            if url.scheme in ("http", "https") and url.hostname and url.port != 0:
+                return cls(url=text)
+        except ValueError:  # a port that is no number, or out of range
+            pass
         raise ConfigurationError(f"{text!r} is no index; write edge:<folder> or http://host:port")
 
 

@@ -1,4 +1,4 @@
-"""A Qdrant server, over gRPC where it can be had."""
+"""A Qdrant server, over gRPC unless told otherwise."""
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import grpc
 import httpx
 from pydantic import ValidationError
 from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ApiException
 
 from app.errors import IndexUnavailable, NotReady
@@ -117,6 +118,15 @@ async def call(answer: Awaitable[T]) -> T:
     """Await a client call; its errors become ``IndexUnavailable``."""
     try:
         return await answer
+    except ResourceExhaustedResponse as error:
+        raise IndexUnavailable(
+            "Qdrant limits the rate of calls; try again later", retry_after_s=error.retry_after_s
+        ) from error
+    except grpc.aio.AioRpcError as error:
+        remedy = ""
+        if error.code() is grpc.StatusCode.UNAVAILABLE:
+            remedy = "; is its gRPC port open? XQG_QDRANT_GRPC_PORT names it, and 0 uses REST alone"
+        raise IndexUnavailable(f"Qdrant does not answer: {error.details()}{remedy}") from error
     except _CLIENT_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise IndexUnavailable(f"Qdrant does not answer as expected: {reason[:300]}") from error
@@ -149,10 +159,13 @@ def _filter(conditions: Sequence[Condition]) -> models.Filter | None:
     )
 
 
-def _translate(condition: Condition) -> models.FieldCondition:
+def _translate(condition: Condition) -> models.FieldCondition | models.Filter:
     key = f"{METADATA_KEY}.{condition.field}"
     if condition.bounds is not None:
         return models.FieldCondition(key=key, range=models.Range(**condition.bounds))
-    if len(condition.any_of) == 1:
-        return models.FieldCondition(key=key, match=models.MatchValue(value=condition.any_of[0]))
-    return models.FieldCondition(key=key, match=models.MatchAny(any=list(condition.any_of)))
+    values = list(condition.any_of)
+    if len(values) > 1 and not isinstance(values[0], bool):
+        return models.FieldCondition(key=key, match=models.MatchAny(any=values))
+    # the server knows no "any of" for bools
+    each = [models.FieldCondition(key=key, match=models.MatchValue(value=value)) for value in values]
+    return each[0] if len(each) == 1 else models.Filter(should=list(each))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from app.bundle import MANIFEST, TOKENIZER, Bundle, Canary, EncoderIdentity, Manifest, Side, sha256_of
+from app.bundle import MANIFEST, TOKENIZER, Bundle, Canary, EncoderIdentity, Manifest, Side, digest_of, sha256_of
 from app.encoder import OnnxEncoder
 from app.errors import ConfigurationError, RunConflict
 from offline.export import graph
@@ -47,14 +47,18 @@ def export(request: ExportRequest, console: Console) -> Bundle:
             graph.append_pooling(transformer, settings, tower.model.config.hidden_size)
             files += graph.save(transformer, partial / f"{name}.onnx")
         identity = _identity(request, settings, towers, files)
-        draft = Manifest(fingerprint=identity.fingerprint, encoder=identity, canaries=[], exported_with={})
+        draft = Manifest(
+            fingerprint=identity.fingerprint, encoder=identity, canaries=[], canaries_sha256="", exported_with={}
+        )
         encoder = OnnxEncoder(Bundle(partial, draft), sides=tuple(Side))
         canaries = [
             Canary(lang=lang, side=side, text=text, vector=vector.tolist())
             for lang, side, text, vector in check_parity(encoder, towers, console)
         ]
         versions = {name: metadata.version(name) for name in ("torch", "transformers", "optimum-onnx", "onnx")}
-        manifest = draft.model_copy(update={"canaries": canaries, "exported_with": versions})
+        manifest = draft.model_copy(
+            update={"canaries": canaries, "canaries_sha256": digest_of(canaries), "exported_with": versions}
+        )
         (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
         if output.exists():
             output.rmdir()

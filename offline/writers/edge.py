@@ -2,9 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import qdrant_edge
 from filelock import FileLock, Timeout
@@ -16,6 +16,8 @@ from app.index.edge import BOOLS_KEY, CONTRACT_FILE, SHARD_FOLDER, bool_words
 from app.passages import METADATA_KEY, Passage, point_id, to_payload
 from app.vectors import Vectors
 from offline.files import write_atomically
+
+T = TypeVar("T")
 
 _PREALLOCATED_BYTES = 128 * 2**20  # first chunks, write-ahead log
 
@@ -49,6 +51,8 @@ class EdgeWriter:
 
     async def live(self, alias: str) -> str | None:
         link = self._folder / alias
+        if link.exists() and not link.is_symlink():
+            raise RunConflict(f"{link} is no link made by a load; move it away or give another --collection")
         return link.resolve().name if link.is_symlink() else None
 
     async def contract(self, collection: str) -> IndexContract | None:
@@ -77,12 +81,8 @@ class EdgeWriter:
         params = qdrant_edge.EdgeVectorParams(
             size=contract.encoder.dimension, distance=_DISTANCE[contract.encoder.similarity]
         )
-        try:
-            self._open_shard = qdrant_edge.EdgeShard.create(
-                str(self._home / SHARD_FOLDER), qdrant_edge.EdgeConfig(vectors=params)
-            )
-        except Exception as error:  # the engine raises plain Exception
-            raise IndexUnavailable(f"Qdrant Edge cannot create {self._home}: {error}") from error
+        config = qdrant_edge.EdgeConfig(vectors=params)
+        self._open_shard = self._call(lambda: qdrant_edge.EdgeShard.create(str(self._home / SHARD_FOLDER), config))
         for field, kind in contract.fields.items():
             key = BOOLS_KEY if kind == "bool" else METADATA_KEY
             self._update(qdrant_edge.UpdateOperation.create_field_index(f"{key}.{field}", _SCHEMA[kind]))
@@ -96,26 +96,28 @@ class EdgeWriter:
         self._update(qdrant_edge.UpdateOperation.upsert_points(points))
 
     async def finish(self, contract: IndexContract) -> None:
-        while self._shard.optimize():
-            pass
-        self._shard.flush()
+        def settle() -> None:
+            while self._shard.optimize():
+                pass
+            self._shard.flush()
+
+        self._call(settle)
         write_atomically(self._home / CONTRACT_FILE, contract.model_dump_json(indent=1))
 
     async def count(self) -> int:
-        return self._shard.count(qdrant_edge.CountRequest(exact=True))
+        return self._call(lambda: self._shard.count(qdrant_edge.CountRequest(exact=True)))
 
     async def read_vectors(self, docids: Sequence[str]) -> dict[str, list[float]]:
-        records = self._shard.retrieve([point_id(docid) for docid in docids], with_payload=True, with_vector=True)
+        ids: list[Any] = [point_id(docid) for docid in docids]
+        records = self._call(lambda: self._shard.retrieve(ids, with_payload=True, with_vector=True))
         return {(record.payload or {})["docid"]: _dense(record.vector) for record in records}
 
     async def publish(self, alias: str, collection: str) -> None:
-        link = self._folder / alias
-        if link.exists() and not link.is_symlink():
-            raise RunConflict(f"{link} is no link made by a load; move it away or give another --collection")
+        await self.live(alias)  # refuses what is no link of ours
         fresh = self._folder / f".{alias}.next"
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(collection)
-        fresh.replace(link)
+        fresh.replace(self._folder / alias)
         directory = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(directory)
@@ -143,10 +145,13 @@ class EdgeWriter:
         return payload
 
     def _update(self, operation: qdrant_edge.UpdateOperation) -> None:
+        self._call(lambda: self._shard.update(operation))
+
+    def _call(self, work: Callable[[], T]) -> T:
         try:
-            self._shard.update(operation)
+            return work()
         except Exception as error:  # the engine raises plain Exception
-            raise IndexUnavailable(f"Qdrant Edge cannot write to {self._home}: {error}") from error
+            raise IndexUnavailable(f"Qdrant Edge failed on {self._home}: {error}") from error
 
 
 def _dense(vector: object) -> list[float]:

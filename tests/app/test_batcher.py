@@ -39,11 +39,20 @@ class HeldEncoder:
         self.gate.set()
         self.entered = threading.Semaphore(0)
         self.seen: list[list[str]] = []
+        self.shut_after_next = False
+
+    def open_once(self) -> None:
+        """Let the batch at the gate through, and shut it behind."""
+        self.shut_after_next = True
+        self.gate.set()
 
     def __call__(self, batch: Sequence[str]) -> Vectors:
         self.seen.append(list(batch))
         self.entered.release()
         assert self.gate.wait(30)
+        if self.shut_after_next:
+            self.shut_after_next = False
+            self.gate.clear()
         if "poison" in batch:
             raise RuntimeError("a poisoned batch")
         return np.array([[len(text)] for text in batch], np.float32)
@@ -63,7 +72,7 @@ async def running(encoder: HeldEncoder, observer: Observer, **limits: int) -> As
 
 async def until_entered(encoder: HeldEncoder) -> None:
     """Wait until a batch is inside the encoder."""
-    await asyncio.to_thread(encoder.entered.acquire)
+    assert await asyncio.to_thread(encoder.entered.acquire, timeout=30)
 
 
 async def submit(batcher: MicroBatcher[str], *texts: str) -> list[asyncio.Task[float]]:
@@ -155,19 +164,38 @@ async def test_an_item_whose_caller_went_away_is_not_embedded() -> None:
     assert observer.dropped_queries == 1
 
 
-async def test_a_caller_that_goes_away_while_its_batch_runs_harms_nobody() -> None:
+@pytest.mark.parametrize("beside", ["stays", "poison"])
+async def test_a_caller_that_goes_away_while_its_batch_runs_harms_nobody(beside: str) -> None:
     encoder = HeldEncoder()
     async with running(encoder, Observer()) as batcher:
         encoder.gate.clear()
         blocker = await submit(batcher, "a")
         await until_entered(encoder)
-        gone, stays = await submit(batcher, "gone", "stays")
-        encoder.gate.set()
+        gone, other = await submit(batcher, "gone", beside)
+        encoder.open_once()
         await blocker[0]
-        encoder.gate.clear()
+        await until_entered(encoder)  # now the two are inside, and the gate is shut
         gone.cancel()
         encoder.gate.set()
-        assert await stays == 5
+        (result,) = await asyncio.gather(other, return_exceptions=True)
+        assert result == 5 if beside == "stays" else isinstance(result, EncodingFailed)
+        async with asyncio.timeout(30):
+            assert (await batcher.embed("after")).vector.tolist() == [5]
+        assert batcher.alive
+
+
+async def test_the_time_in_the_queue_and_the_time_in_the_encoder_are_told_apart() -> None:
+    encoder = HeldEncoder()
+    async with running(encoder, Observer()) as batcher:
+        encoder.gate.clear()
+        first = asyncio.create_task(batcher.embed("a"))
+        await until_entered(encoder)
+        second = asyncio.create_task(batcher.embed("b"))
+        await asyncio.sleep(0.05)
+        encoder.gate.set()
+        held, waited = await first, await second
+    assert held.encode_s >= 0.05 > held.queue_s
+    assert waited.queue_s >= 0.05 > waited.encode_s
 
 
 async def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:

@@ -12,7 +12,8 @@ from tests.contracts import IDENTITY, contract
 def bundle(**changes: object) -> Bundle:
     identity = IDENTITY.model_copy(update=changes)
     return Bundle(
-        Path("served"), Manifest(fingerprint=identity.fingerprint, encoder=identity, canaries=[], exported_with={})
+        Path("served"),
+        Manifest(fingerprint=identity.fingerprint, encoder=identity, canaries=[], canaries_sha256="", exported_with={}),
     )
 
 

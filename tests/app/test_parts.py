@@ -79,7 +79,7 @@ def test_settings_name_the_variable_that_is_wrong(monkeypatch: pytest.MonkeyPatc
 def test_an_index_is_an_edge_folder_or_a_url() -> None:
     assert IndexLocation.parse("edge:some/folder").folder == Path("some/folder")
     assert IndexLocation.parse("http://qdrant:6333").url == "http://qdrant:6333"
-    for text in ("qdrant:6333", "edge:", ""):
+    for text in ("qdrant:6333", "edge:", "", "http://", "http://host:abc", "http://host:99999"):
         with pytest.raises(ConfigurationError, match="write edge:<folder> or http://host:port"):
             IndexLocation.parse(text)
 

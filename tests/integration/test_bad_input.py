@@ -151,6 +151,15 @@ def test_what_is_not_there_is_said(
     one_clear_line(run_offline(*arguments), code, *words)
 
 
+def test_a_damaged_staging_file_is_no_full_disk(built: Built, tmp_path: Path, run_offline: Offline) -> None:
+    copy = tmp_path / "v"
+    shutil.copytree(built.vectors, copy)
+    staging = copy / "staging.sqlite"
+    staging.write_bytes(staging.read_bytes()[:4096] + b"\xff" * (staging.stat().st_size - 4096))
+    failed = run_offline("load", "--vectors", copy, "--index", f"edge:{tmp_path / 'i'}")
+    one_clear_line(failed, 1, "staging file is damaged", "embed again")
+
+
 def test_a_server_that_is_not_there_is_said(built: Built, run_offline: Offline) -> None:
     failed = run_offline("load", "--vectors", built.vectors, "--index", "http://127.0.0.1:9", "--timeout-s", 2)
     one_clear_line(failed, 1, "Qdrant does not answer")
@@ -218,9 +227,13 @@ def test_ctrl_c_says_how_to_go_on(demo_bundle: Bundle, small_corpus: SmallCorpus
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        # whoever runs the tests may ignore the signal, and a child inherits that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
+    deadline = time.monotonic() + 60
     while not (tmp_path / "v" / "run.json").exists():
         assert process.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)

@@ -147,10 +147,17 @@ def test_a_killed_load_is_done_again_and_comes_to_the_same_index(
         return ["load", "--vectors", vectors, "--index", f"edge:{tmp_path / folder}", "--alpha", 0.05]
 
     def half_written() -> bool:
-        return any((tmp_path / "killed").glob("passages-*/shard/segments/*/segment.json"))
+        # the log is created at its full length, so its blocks on disk tell what was written
+        logs = (tmp_path / "killed").glob("passages-*/shard/wal/open-*")
+        return any(log.stat().st_blocks > 256 for log in logs)
 
     kill_when(start(*arguments("killed")), half_written)
     assert not (tmp_path / "killed" / "passages").exists()  # nothing half-written is live
+    (left,) = (tmp_path / "killed").glob("passages-*")
+    shard = qdrant_edge.EdgeShard.load(str(left / "shard"))
+    written = shard.count(qdrant_edge.CountRequest(exact=True))
+    shard.close()
+    assert 0 < written < 20_000
 
     for folder in ("killed", "whole"):
         done = run_offline(*arguments(folder))

@@ -222,6 +222,11 @@ def test_a_changed_byte_a_missing_file_and_an_edited_manifest_are_found(mbert: P
     )
     with pytest.raises(BundleError, match="was edited"):
         Bundle.open(bundle.folder)
+    canaries = json.loads(said)
+    canaries["canaries"][0]["vector"][0] += 0.5
+    manifest.write_text(json.dumps(canaries))
+    with pytest.raises(BundleError, match="its canaries are not those of the export"):
+        Bundle.open(bundle.folder)
     manifest.write_text(said[:200])
     with pytest.raises(BundleError, match="export the bundle again"):
         Bundle.open(bundle.folder)
