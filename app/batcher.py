@@ -79,6 +79,7 @@ class MicroBatcher(Generic[Item]):
         self._waiting: list[_Waiting[Item]] = []
         self._tokens = 0
         self._arrived = asyncio.Event()
+        self._idle = threads
         self._workers: list[asyncio.Task[None]] = []
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="encode")
 
@@ -129,7 +130,11 @@ class MicroBatcher(Generic[Item]):
         while True:
             batch = self._take()
             if batch:
-                await self._run(batch)
+                self._idle -= 1
+                try:
+                    await self._run(batch)
+                finally:
+                    self._idle += 1
             else:
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -147,11 +152,12 @@ class MicroBatcher(Generic[Item]):
             self._waiting.clear()
             return []
         oldest = len(alive[0].item)
+        share = -(-len(alive) // self._idle)  # leave as much to each other worker that is free
         near = sorted(alive[1:_WINDOW], key=lambda waiting: abs(len(waiting.item) - oldest))
         batch, width = [alive[0]], oldest
         for waiting in near:
             width = max(width, len(waiting.item))
-            if width * (len(batch) + 1) > self._max_batch_tokens:
+            if len(batch) == share or width * (len(batch) + 1) > self._max_batch_tokens:
                 break
             batch.append(waiting)
         taken = {id(waiting) for waiting in batch}

@@ -229,6 +229,13 @@ async def test_two_threads_run_two_batches_at_once() -> None:
         assert await asyncio.gather(*first, *second) == [1, 2]
 
 
+async def test_free_threads_share_what_waits() -> None:
+    encoder = HeldEncoder()
+    async with running(encoder, Observer(), threads=2) as batcher:
+        assert sorted(await asyncio.gather(*await submit(batcher, "a", "bb", "ccc", "dddd"))) == [1, 2, 3, 4]
+    assert sorted(map(len, encoder.seen)) == [2, 2]
+
+
 async def test_closing_refuses_what_waits_and_what_comes_later() -> None:
     encoder = HeldEncoder()
     async with running(encoder, Observer()) as batcher:
