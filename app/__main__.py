@@ -1,6 +1,7 @@
 """``python -m app``: serve with uvicorn on ``XQG_HOST`` and ``XQG_PORT``."""
 
 import logging
+import signal
 import sys
 
 import uvicorn
@@ -11,6 +12,8 @@ from app.settings import Settings
 
 
 def main() -> int:
+    # uvicorn drains on SIGTERM, then raises it again: this makes an ordered end exit 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # one line per call to Qdrant
     try:
