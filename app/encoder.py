@@ -78,6 +78,10 @@ class OnnxEncoder:
             tokenizer.enable_truncation(max_length=limits[side])
             tokenizer.no_padding()
             self._tokenizers[side] = tokenizer
+        self._takes_types = {
+            side: any(node.name == "token_type_ids" for node in session.get_inputs())
+            for side, session in self._sessions.items()
+        }
         for session in sessions.values():
             width = session.get_outputs()[0].shape[-1]
             if width != identity.dimension:
@@ -106,11 +110,10 @@ class OnnxEncoder:
         for row, tokens in enumerate(batch):
             ids[row, : len(tokens)] = tokens.ids
             mask[row, : len(tokens)] = 1
-        session = self._sessions[side]
         feeds: dict[str, Any] = {"input_ids": ids, "attention_mask": mask}
-        if any(node.name == "token_type_ids" for node in session.get_inputs()):
+        if self._takes_types[side]:
             feeds["token_type_ids"] = np.zeros(shape, np.int64)
-        (vectors,) = session.run(["vector"], feeds)
+        (vectors,) = self._sessions[side].run(["vector"], feeds)
         return np.asarray(vectors, np.float32)
 
 

@@ -93,7 +93,7 @@ class Retriever:
                 return await self._search(search)
         except TimeoutError as error:
             raise DeadlineExceeded(
-                f"no answer within {self._timeout_s:g} s; ask again later or with a smaller top_k", retry_after_s=1
+                f"no answer within {self._timeout_s:g} s; ask again later or with a smaller top_k"
             ) from error
 
     async def _search(self, search: Search) -> SearchResult:
@@ -150,9 +150,7 @@ class Retriever:
             async with asyncio.timeout(self._timeout_s):
                 return await self.index.passage(docid)
         except TimeoutError as error:
-            raise DeadlineExceeded(
-                f"no answer within {self._timeout_s:g} s; ask again later", retry_after_s=1
-            ) from error
+            raise DeadlineExceeded(f"no answer within {self._timeout_s:g} s; ask again later") from error
 
     async def check_ready(self) -> int:
         """Embed a canary (the next one at each call), ask the index, and return its passage count.

@@ -93,8 +93,8 @@ class Run:
         """
         path = self.folder / MANIFEST
         if not path.is_file():
-            # a run that died while staging leaves these and nothing else
-            ours = {".lock", STAGING, f"{STAGING}-journal", f"{MANIFEST}.partial"}
+            # a run that died before its manifest was written leaves these and nothing else
+            ours = {".lock", STAGING, f"{STAGING}-journal", f"{MANIFEST}.partial", "shards"}
             strangers = {entry.name for entry in self.folder.iterdir()} - ours if self.folder.is_dir() else set()
             if strangers:
                 raise RunConflict(f"{self.folder} holds other files ({min(strangers)}); give another folder")

@@ -69,7 +69,7 @@ def save(model: onnx.ModelProto, path: Path) -> list[Path]:
     """Write the graph, and its weights beside it in ``<name>.onnx_data``.
 
     ONNX Runtime maps such a file into memory where it would parse and copy weights inside the
-    graph: e5-small then opens in a tenth of the time and peaks at a third of the memory.  Nor
+    graph: e5-small then opens in a tenth of the time and peaks at less than half the memory.  Nor
     has a file of its own the 2 GiB limit of the graph's format.
     """
     data = path.with_suffix(".onnx_data")

@@ -112,6 +112,18 @@ def test_an_output_folder_of_another_run_is_left_alone(
     one_clear_line(run_offline("embed", *arguments), 4, "holds other files")
 
 
+def test_a_run_that_died_before_its_manifest_was_written_is_begun_again(
+    demo_bundle: Bundle, tmp_path: Path, run_offline: Offline
+) -> None:
+    (tmp_path / "c.jsonl").write_text(GOOD)
+    (tmp_path / "v" / "shards").mkdir(parents=True)
+    for name in ("staging.sqlite", "run.json.partial"):
+        (tmp_path / "v" / name).write_text("cut short")
+    arguments = ["--corpus", tmp_path / "c.jsonl", "--bundle", demo_bundle.folder, "--output", tmp_path / "v"]
+    done = run_offline("embed", *arguments)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_second_writer_is_refused(demo_bundle: Bundle, tmp_path: Path, run_offline: Offline) -> None:
     (tmp_path / "c.jsonl").write_text(GOOD)
     with Run(tmp_path / "v").locked():
