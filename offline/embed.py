@@ -14,6 +14,7 @@ from app.errors import ConfigurationError, InputError, RunConflict
 from app.languages import CODES
 from app.passages import Passage
 from offline.batches import BatchEmbedder
+from offline.locks import worker_lock
 from offline.progress import Advance, progress
 from offline.run import Run, RunManifest, run_id_of
 from offline.shards import Shard, write_shard
@@ -49,7 +50,7 @@ def embed(request: EmbedRequest, console: Console) -> RunManifest:
         raise ConfigurationError("batch tokens and shard size must be at least 1")
     bundle = Bundle.open(request.bundle)
     run = Run(request.output)
-    with run.locked():
+    with worker_lock(request.output):
         manifest = run.manifest()
         manifest = _stage(request, bundle, run) if manifest is None else _resume(request, bundle, manifest)
         _report_input(manifest.report, console)

@@ -10,6 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 _LOG_INTERVAL_S = 15.0
 
+console = Console()
+"""What the commands print to."""
+
 
 class Advance(Protocol):
     """Tell how many passages and how many texts were done since the last call."""

@@ -13,12 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.bundle import EncoderIdentity
 from app.errors import RunConflict
-from offline import shards
+from offline import locks, shards
 from offline.files import write_atomically
 from offline.staging import StagingReport
 
@@ -65,26 +64,6 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder; the lock goes with the process, however it ends.
-
-        Raises:
-            RunConflict: another process is writing here.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise RunConflict(
-                f"another process is writing {self.folder}; wait for it or give another folder"
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
-
     def manifest(self) -> RunManifest | None:
         """The run in this folder, None where none was begun.
 
@@ -94,8 +73,9 @@ class Run:
         path = self.folder / MANIFEST
         if not path.is_file():
             # a run that died before its manifest was written leaves these and nothing else
-            ours = {".lock", STAGING, f"{STAGING}-journal", f"{MANIFEST}.partial", "shards"}
-            strangers = {entry.name for entry in self.folder.iterdir()} - ours if self.folder.is_dir() else set()
+            ours = {STAGING, f"{STAGING}-journal", f"{MANIFEST}.partial", "shards"}
+            found = {entry.name for entry in self.folder.iterdir()} if self.folder.is_dir() else set()
+            strangers = {name for name in found - ours if not name.startswith(locks.PREFIX)}
             if strangers:
                 raise RunConflict(f"{self.folder} holds other files ({min(strangers)}); give another folder")
             return None

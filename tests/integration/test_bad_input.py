@@ -17,7 +17,7 @@ from rich.console import Console
 from app.bundle import Bundle
 from app.errors import OutOfSpace
 from offline.load import LoadRequest, load
-from offline.run import Run
+from offline.locks import worker_lock
 from tests.conftest import ROOT, Built, SmallCorpus
 
 Offline = Callable[..., subprocess.CompletedProcess[str]]
@@ -126,7 +126,7 @@ def test_a_run_that_died_before_its_manifest_was_written_is_begun_again(
 
 def test_a_second_writer_is_refused(demo_bundle: Bundle, tmp_path: Path, run_offline: Offline) -> None:
     (tmp_path / "c.jsonl").write_text(GOOD)
-    with Run(tmp_path / "v").locked():
+    with worker_lock(tmp_path / "v"):
         arguments = ["--corpus", tmp_path / "c.jsonl", "--bundle", demo_bundle.folder, "--output", tmp_path / "v"]
         one_clear_line(run_offline("embed", *arguments), 4, "another process is writing")
 

@@ -1,0 +1,53 @@
+"""``build``: embed, then load."""
+
+from offline.commands import options
+from offline.commands.embed import embed
+from offline.commands.load import load
+from offline.commands.plainly import plainly
+
+
+@plainly
+def build(
+    corpus: options.Corpus,
+    bundle: options.Bundle,
+    vectors: options.Vectors,
+    index: options.Index,
+    queries: options.Queries = None,
+    collection: options.Collection = "passages",
+    alpha: options.Alpha = 0.01,
+    batch_tokens: options.BatchTokens = 512,
+    shard_size: options.ShardSize = 512,
+    allow_partial: options.AllowPartial = False,
+    ignore_unmatched: options.IgnoreUnmatched = False,
+    device: options.Device = "cpu",
+    keep_queries: options.KeepQueries = True,
+    filter_field: options.FilterFields = None,
+    rebuild: options.Rebuild = False,
+    api_key: options.ApiKey = None,
+    grpc_port: options.GrpcPort = 6334,
+    timeout_s: options.TimeoutS = 60,
+) -> None:
+    """embed, then load."""
+    embed(
+        corpus=corpus,
+        bundle=bundle,
+        output=vectors,
+        queries=queries,
+        batch_tokens=batch_tokens,
+        shard_size=shard_size,
+        allow_partial=allow_partial,
+        ignore_unmatched=ignore_unmatched,
+        device=device,
+    )
+    load(
+        vectors=vectors,
+        index=index,
+        collection=collection,
+        alpha=alpha,
+        keep_queries=keep_queries,
+        filter_field=filter_field,
+        rebuild=rebuild,
+        api_key=api_key,
+        grpc_port=grpc_port,
+        timeout_s=timeout_s,
+    )
