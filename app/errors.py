@@ -60,6 +60,12 @@ class RunConflict(XqgError):
     exit_code = 4
 
 
+class GeneratorUnavailable(XqgError):
+    """A source of generated queries that does not answer, or gives nothing of use."""
+
+    exit_code = 7
+
+
 class OutOfSpace(XqgError):
     """The disk is full, or would be."""
 

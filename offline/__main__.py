@@ -1,4 +1,4 @@
-"""``python -m offline``: export, embed, load, build, demo."""
+"""``python -m offline``: export, generate, embed, load, build, demo."""
 
 import typer
 
@@ -6,16 +6,19 @@ from offline.commands.build import build
 from offline.commands.demo import demo
 from offline.commands.embed import embed
 from offline.commands.export import export
+from offline.commands.filter import filter_command
+from offline.commands.generate import generate
 from offline.commands.load import load
 
 cli = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Export encoders, embed and fuse passages with their generated queries, load them into Qdrant.",
+    help="Export encoders, generate queries, embed passages with them, fuse, and load into Qdrant.",
 )
-for command in (export, embed, load, build, demo):
+for command in (export, generate, embed, load, build, demo):
     cli.command()(command)
+cli.command("filter")(filter_command)
 
 if __name__ == "__main__":
     cli()

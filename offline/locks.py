@@ -48,6 +48,18 @@ def setup_lock(folder: Path, console: Console) -> Iterator[None]:
         lock.release()
 
 
+def refuse_strangers(folder: Path, ours: set[str]) -> None:
+    """Leave a folder alone that holds more than ``ours``, locks and what a write left half done.
+
+    Raises:
+        RunConflict: it does.
+    """
+    found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+    strangers = {name for name in found - ours if not name.startswith(PREFIX) and not name.endswith(".partial")}
+    if strangers:
+        raise RunConflict(f"{folder} holds other files ({min(strangers)}); give another folder")
+
+
 def _path(folder: Path, share: Share) -> Path:
     return folder / f"{PREFIX}-{share.number}-of-{share.of}"
 

@@ -18,6 +18,18 @@ Queries = dict[str, list[str]]
 """Language code to the passage's queries in that language."""
 
 
+@dataclass(frozen=True, slots=True)
+class QueryLine:
+    """The queries of one passage, cleaned."""
+
+    number: int
+    """Of the line, from 1."""
+    docid: str
+    queries: Queries
+    filtered_out: dict[str, int]
+    """Per language, how many queries a filter dropped on purpose (``offline/filter.py``)."""
+
+
 @dataclass(slots=True)
 class Mended:
     """How often each harmless untidiness was met; filled while the file streams."""
@@ -25,8 +37,8 @@ class Mended:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-def read_queries(path: Path, mended: Mended) -> Iterator[tuple[int, str, Queries]]:
-    """Yield the line number, the docid and the cleaned queries of every line.
+def read_queries(path: Path, mended: Mended) -> Iterator[QueryLine]:
+    """Yield the cleaned queries of every line.
 
     Raises:
         InputError: a line cannot be read, lacks docid or queries, or has an unknown language.
@@ -42,7 +54,11 @@ def read_queries(path: Path, mended: Mended) -> Iterator[tuple[int, str, Queries
         if not isinstance(by_tag, dict):
             problem = f"{docid!r} has no generated_queries object"
             raise InputError.at(path, number, problem, 'write {"generated_queries": {"ar": [...]}}')
-        yield number, str(docid), _clean(path, number, by_tag, mended)
+        dropped = record.get("filtered_out") or {}
+        if not isinstance(dropped, dict) or not all(isinstance(count, int) for count in dropped.values()):
+            problem = f"filtered_out of {docid!r} is no object of counts"
+            raise InputError.at(path, number, problem, 'write {"ar": 2}, or leave it out')
+        yield QueryLine(number, str(docid), _clean(path, number, by_tag, mended), dropped)
 
 
 def _clean(path: Path, number: int, by_tag: dict[str, Any], mended: Mended) -> Queries:

@@ -10,20 +10,24 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from app.errors import InputError
 from app.index.contract import FieldType
+from app.languages import normalise_tag
 from app.passages import Passage
 from offline.corpus import read_corpus
 from offline.queries import Mended, Queries, read_queries
+from offline.query_set import QuerySet, read_sidecar
 
 _SCHEMA = """
 CREATE TABLE passages (
     row INTEGER PRIMARY KEY, docid TEXT UNIQUE NOT NULL, line INTEGER NOT NULL,
-    title TEXT NOT NULL, text TEXT NOT NULL, metadata TEXT NOT NULL, queries TEXT, queries_line INTEGER
+    title TEXT NOT NULL, text TEXT NOT NULL, metadata TEXT NOT NULL, queries TEXT, queries_line INTEGER,
+    filtered_out TEXT
 )
 """
 
@@ -42,10 +46,18 @@ class StagingReport:
     mended: dict[str, int]
     without_queries: list[str]
     """The first few docids that have no query."""
+    lacking: dict[str, int] = field(default_factory=dict)
+    """Per language, how many passages have fewer queries than the file's sidecar promises."""
+    lacking_examples: list[str] = field(default_factory=list)
+    """Docid and language of the first few of them."""
 
 
-def stage(path: Path, corpus: Path, queries: Path | None, ignore_unmatched: bool = False) -> StagingReport:
+def stage(
+    path: Path, corpus: Path, queries: Path | None, ignore_unmatched: bool = False, passages_alone: bool = False
+) -> StagingReport:
     """Read, check and join both files into a fresh staging file.
+
+    ``passages_alone`` says that queries which the corpus itself carries are not wanted.
 
     Raises:
         InputError: a line that would corrupt the index, with file, line number and remedy.
@@ -56,11 +68,14 @@ def stage(path: Path, corpus: Path, queries: Path | None, ignore_unmatched: bool
         # a half-written staging file is thrown away, so durability is not worth its price
         database.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA)
         database.execute("BEGIN")
-        _read_passages(database, corpus, with_queries=queries is not None)
+        _read_passages(database, corpus, with_queries=passages_alone or queries is not None)
         if queries is not None:
             _read_queries(database, queries, mended, ignore_unmatched)
         database.execute("COMMIT")
         report = _report(database, mended, queries is not None)
+        promised = read_sidecar(queries) if queries is not None else None
+        if promised is not None:
+            report = _held_against(database, report, promised)
     database.close()
     return report
 
@@ -83,7 +98,8 @@ def _read_passages(database: sqlite3.Connection, corpus: Path, with_queries: boo
 
 
 def _read_queries(database: sqlite3.Connection, path: Path, mended: Mended, ignore_unmatched: bool) -> None:
-    for line, docid, by_language in read_queries(path, mended):
+    for given in read_queries(path, mended):
+        line, docid, by_language = given.number, given.docid, given.queries
         found = database.execute("SELECT row, queries, queries_line FROM passages WHERE docid = ?", (docid,)).fetchone()
         if found is None:
             if ignore_unmatched:
@@ -99,7 +115,8 @@ def _read_queries(database: sqlite3.Connection, path: Path, mended: Mended, igno
             problem = f"other queries for {docid!r} were given in line {before_line}"
             raise InputError.at(path, line, problem, "merge the two lines into one")
         database.execute(
-            "UPDATE passages SET queries = ?, queries_line = ? WHERE row = ?", (_json(by_language), line, row)
+            "UPDATE passages SET queries = ?, queries_line = ?, filtered_out = ? WHERE row = ?",
+            (_json(by_language), line, _json(given.filtered_out), row),
         )
 
 
@@ -133,6 +150,36 @@ def _report(database: sqlite3.Connection, mended: Mended, with_queries: bool) ->
         mended={what: count for what, count in mended.counts.items() if count},
         without_queries=without,
     )
+
+
+def _held_against(database: sqlite3.Connection, report: StagingReport, promised: QuerySet) -> StagingReport:
+    """The report with what lacks of the queries that the sidecar promises."""
+    lacking: dict[str, int] = {}
+    examples: list[str] = []
+    for code in map(normalise_tag, promised.languages):
+        there = (
+            f"coalesce(json_array_length(queries, '$.{code}'), 0) + coalesce(json_extract(filtered_out, '$.{code}'), 0)"
+        )
+        short = f"FROM passages WHERE {there} < {promised.queries_per_language}"
+        (count,) = database.execute(f"SELECT count(*) {short}").fetchone()
+        if count:
+            lacking[code] = count
+            docids = database.execute(f"SELECT docid {short} ORDER BY row LIMIT 3")
+            examples += [f"{docid} ({code})" for (docid,) in docids]
+    mended = dict(report.mended)
+    if promised.corpus_digest != report.corpus_digest:
+        mended["corpus that differs from the one that the queries were generated from"] = 1
+    return replace(report, lacking=lacking, lacking_examples=examples[:3], mended=mended)
+
+
+@contextmanager
+def open_staging(path: Path) -> Iterator[sqlite3.Connection]:
+    """A staging file that was written whole, to read."""
+    database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 def read_staged(database: sqlite3.Connection, start: int = 0, end: int | None = None) -> Iterator[Passage]:

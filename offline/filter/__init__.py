@@ -1,0 +1,1 @@
+"""Leave out the generated queries that do harm: those that break a rule, and those least like their passage."""

@@ -1,0 +1,94 @@
+"""A seq2seq checkpoint to a folder of ONNX graphs, checked against torch."""
+
+import contextlib
+import io
+import json
+import logging
+import shutil
+import warnings
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from optimum.onnxruntime import ORTModelForSeq2SeqLM
+from rich.console import Console
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
+
+from app.errors import ConfigurationError, VerificationError
+from app.languages import LANGUAGES
+from offline.export.pretrained import load_pretrained
+
+MANIFEST = "generator.json"
+"""Written last: a folder that has it is whole."""
+
+_TOLERANCE = 2e-3  # of the logits' own range; fp32 differs by about a hundredth of it
+
+
+def is_exported(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file()
+
+
+def export_seq2seq(source: str, revision: str, output: Path, console: Console) -> None:
+    """Write encoder and decoder graphs, tokenizer and settings of a hub id or a folder.
+
+    Raises:
+        ConfigurationError: it is no seq2seq model, or cannot be loaded.
+        VerificationError: the graphs do not compute what torch does; nothing is left.
+    """
+    partial = output.with_name(f"{output.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        config = load_pretrained(AutoConfig, source, revision)
+        if not config.is_encoder_decoder:
+            raise ConfigurationError(
+                f"{source} is a {config.model_type} model and generates no text from text; "
+                "give an mT5 or another seq2seq model"
+            )
+        model = load_pretrained(AutoModelForSeq2SeqLM, source, revision).eval()
+        tokenizer = load_pretrained(AutoTokenizer, source, revision)
+        console.print(f"exporting {source} to ONNX")
+        with _quietly():
+            exported = ORTModelForSeq2SeqLM.from_pretrained(source, revision=revision, export=True)
+            exported.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        _check(exported, model, tokenizer, source)
+        commit = getattr(config, "_commit_hash", None) or "local"
+        name = Path(source).resolve().name if Path(source).exists() else source
+        versions = {package: metadata.version(package) for package in ("torch", "transformers", "optimum-onnx")}
+        about = {"source": name, "revision": commit, "exported_with": versions}
+        (partial / MANIFEST).write_text(json.dumps(about, indent=1), encoding="utf-8")
+        partial.rename(output)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _check(
+    exported: ORTModelForSeq2SeqLM,
+    model: transformers.PreTrainedModel,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    source: str,
+) -> None:
+    """The same logits for two decoder steps, for a prompt in each language."""
+    batch = tokenizer([f"{language.name}: {language.example}" for language in LANGUAGES], padding=True)
+    inputs = {name: torch.tensor(batch[name]) for name in ("input_ids", "attention_mask")}
+    inputs["decoder_input_ids"] = torch.tensor([[model.config.decoder_start_token_id, 5]] * len(LANGUAGES))
+    with torch.no_grad():
+        expected = model(**inputs).logits.numpy()
+        found = exported(**inputs).logits.numpy()
+    worst = float(np.abs(found - expected).max() / np.ptp(expected))
+    if not worst <= _TOLERANCE:
+        raise VerificationError(
+            f"{source}: the exported graph's logits differ from torch's by {worst:.2%} of their range"
+        )
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """The exporter prints and warns of what concerns its authors."""
+    logging.getLogger("optimum").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
