@@ -8,6 +8,7 @@ from offline.commands.embed import embed
 from offline.commands.export import export
 from offline.commands.filter import filter_command
 from offline.commands.generate import generate
+from offline.commands.ledger import ledger
 from offline.commands.load import load
 
 cli = typer.Typer(
@@ -16,7 +17,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     help="Export encoders, generate queries, embed passages with them, fuse, and load into Qdrant.",
 )
-for command in (export, generate, embed, load, build, demo):
+for command in (export, generate, embed, load, build, ledger, demo):
     cli.command()(command)
 cli.command("filter")(filter_command)
 

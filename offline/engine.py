@@ -36,15 +36,14 @@ class LocalEngine:
     def run(self, make_worker: Callable[[], Worker[R]], units: Sequence[int], at_once: int = 1) -> Iterator[R]:
         worker = make_worker()
         source = iter(units)
-        with ThreadPoolExecutor(at_once, thread_name_prefix="unit") as pool:
-            try:
-                under_way = [pool.submit(worker, unit) for unit in islice(source, at_once)]
-                while under_way:
-                    done = under_way.pop(0).result()
-                    under_way += [pool.submit(worker, unit) for unit in islice(source, 1)]
-                    yield done
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-            finally:
-                worker.close()
+        pool = ThreadPoolExecutor(at_once, thread_name_prefix="unit")
+        try:
+            under_way = [pool.submit(worker, unit) for unit in islice(source, at_once)]
+            while under_way:
+                done = under_way.pop(0).result()
+                under_way += [pool.submit(worker, unit) for unit in islice(source, 1)]
+                yield done
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            worker.close()  # first, since what is under way may be waiting for a server
+            pool.shutdown()

@@ -16,14 +16,17 @@ OPSET = 18
 
 def export_transformer(model: PreTrainedModel, folder: Path) -> onnx.ModelProto:
     """Export a transformer through optimum; its output is ``last_hidden_state``."""
+    run_optimum(model, folder, "feature-extraction")
+    return onnx.load(folder / "model.onnx")
+
+
+def run_optimum(model: PreTrainedModel, folder: Path, task: str) -> None:
+    """Write the graphs of a task and the model's own settings into a folder."""
     logging.set_verbosity_error()
     with warnings.catch_warnings():
         # tracing warns of what the parity check decides, and of a newer exporter, which is optimum's to choose
         warnings.simplefilter("ignore")
-        onnx_export_from_model(
-            model=model, output=folder, opset=OPSET, task="feature-extraction", do_validation=False, device="cpu"
-        )
-    return onnx.load(folder / "model.onnx")
+        onnx_export_from_model(model=model, output=folder, opset=OPSET, task=task, do_validation=False, device="cpu")
 
 
 def append_pooling(model: onnx.ModelProto, settings: EmbeddingSettings, dimension: int) -> None:

@@ -145,7 +145,7 @@ def _verdicts(block: list[Passage], first: int, scorer: QueryScorer | None) -> I
                     yield Verdict(first + owner, code, number, fault, None)
                 else:
                     sound.append((owner, code, number, query))
-    scores = np.zeros(len(sound))
+    scores = np.zeros(len(sound), np.float32)
     if scorer is not None and sound:
         scores = scorer.score(block, [owner for owner, *_ in sound], [query for *_, query in sound])
     for (owner, code, number, _), score in zip(sound, scores.tolist(), strict=True):

@@ -36,7 +36,8 @@ def margins(queries: Vectors, own: Vectors, sample: Vectors, is_own: NDArray[np.
     to_own = np.einsum("nd,nd->n", queries, own)
     to_others = np.where(is_own, -np.inf, queries @ sample.T)
     nearest = to_others.max(axis=1, initial=-np.inf)
-    return (to_own - np.where(np.isfinite(nearest), nearest, 0)).astype(np.float32)
+    scores: Vectors = (to_own - np.where(np.isfinite(nearest), nearest, 0)).astype(np.float32)
+    return scores
 
 
 class QueryScorer:

@@ -1,5 +1,6 @@
 """ChatClient: requests to a chat server, sent again where that may help."""
 
+import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -7,7 +8,16 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_delay,
+    stop_any,
+    stop_when_event_set,
+    wait_random_exponential,
+)
 
 from app.errors import ConfigurationError, GeneratorUnavailable
 from offline.generate.sources import ChatSource
@@ -42,6 +52,7 @@ class ChatClient:
         headers = {"Authorization": f"Bearer {source.api_key}"} if source.api_key else {}
         limits = httpx.Limits(max_connections=source.concurrency)
         self._http = httpx.Client(headers=headers, timeout=source.timeout_s, limits=limits)
+        self._closed = threading.Event()
         self._url = f"{source.base_url.rstrip('/')}/chat/completions"
 
     def complete(self, system: str, prompt: str, schema: dict[str, Any], seed: int) -> Completion:
@@ -66,7 +77,8 @@ class ChatClient:
         retrying = Retrying(
             retry=retry_if_exception_type(_Again),
             wait=_pause,
-            stop=stop_after_delay(self._source.retry_s),
+            stop=stop_any(stop_after_delay(self._source.retry_s), stop_when_event_set(self._closed)),
+            sleep=sleep_using_event(self._closed),
             reraise=True,
         )
         try:
@@ -82,7 +94,7 @@ class ChatClient:
     def _send(self, body: dict[str, Any]) -> Completion:
         try:
             response = self._http.post(self._url, json=body)
-        except (httpx.TransportError, httpx.DecodingError) as error:
+        except (httpx.TransportError, httpx.DecodingError, RuntimeError) as error:  # RuntimeError: closed meanwhile
             raise _Again(str(error) or type(error).__name__) from error
         if response.status_code in _TEMPORARY:
             raise _Again(f"{response.status_code} {_reason(response)}", _retry_after_s(response))
@@ -114,6 +126,8 @@ class ChatClient:
             raise _Again("the answer is no chat completion") from error
 
     def close(self) -> None:
+        """Nothing is sent again from now on."""
+        self._closed.set()
         self._http.close()
 
 

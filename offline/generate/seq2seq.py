@@ -55,11 +55,9 @@ class Seq2SeqGenerator:
             raise ConfigurationError(f"{provider} was asked for and cannot be used; install a CUDA driver, or use cpu")
 
     def generate(self, wanted: Sequence[Wanted]) -> Answers:
-        prompts = [
-            f"Generate a {_NAMES[each.language]} question for this passage: {each.passage.embedded_text}"
-            for each in wanted
-        ]
-        ids = self._tokenizer(prompts, truncation=True, max_length=self._options.max_input_tokens).input_ids
+        ids = self._tokenizer(
+            [prompt_of(each) for each in wanted], truncation=True, max_length=self._options.max_input_tokens
+        ).input_ids
         queries: list[list[str]] = [[] for _ in wanted]
         tally: Counter[str] = Counter()
         for batch in self._batches([len(each) for each in ids], [each.count for each in wanted]):
@@ -110,6 +108,11 @@ class Seq2SeqGenerator:
 
     def close(self) -> None:
         """Nothing outlives the process."""
+
+
+def prompt_of(wanted: Wanted) -> str:
+    """As docTquery was trained."""
+    return f"Generate a {_NAMES[wanted.language]} question for this passage: {wanted.passage.embedded_text}"
 
 
 def identity_of(folder: Path, options: Seq2SeqSource) -> GeneratorIdentity:
