@@ -9,6 +9,8 @@ from app.errors import ConfigurationError
 from app.languages import CODES
 from offline.commands import options
 from offline.commands.plainly import plainly
+from offline.filter.job import FilterRequest
+from offline.filter.job import filter_queries as run_filter
 from offline.generate.job import GenerateRequest
 from offline.generate.job import generate as run_generate
 from offline.generate.sources import DEFAULT_MODEL, ChatSource, PublishedSource, Seq2SeqSource, Source
@@ -31,6 +33,14 @@ def generate(
     block_size: Annotated[int, typer.Option(min=1, help="Passages per block: what a killed run does again.")] = 16,
     shard: options.JobShard = "1/1",
     allow_partial: Annotated[bool, typer.Option(help="Write the queries though some passages lack theirs.")] = False,
+    filter_queries: Annotated[
+        bool,
+        typer.Option("--filter", help="Then drop empty, repeated, copied and wrong-language queries, into filtered/."),
+    ] = False,
+    bundle: Annotated[
+        Path | None, typer.Option(help="With --filter: the encoder that scores queries against their passages.")
+    ] = None,
+    keep_share: options.KeepShare = 1.0,
     seed: Annotated[
         int, typer.Option(help="The same seed draws the same queries (chat servers may not keep to it).")
     ] = 0,
@@ -117,4 +127,11 @@ def generate(
         share=Share.parse(shard),
         allow_partial=allow_partial,
     )
-    run_generate(request, console)
+    judge = None
+    if filter_queries:
+        judge = FilterRequest(corpus, request.queries_path, output / "filtered", bundle, keep_share, device=device)
+    elif bundle is not None or keep_share < 1:
+        raise ConfigurationError("--bundle and --keep-share are for --filter")
+    whole = run_generate(request, console)
+    if judge is not None and whole is not None:
+        run_filter(judge, console)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import InputError
+from offline.generate.generator import GeneratorIdentity
+from offline.query_set import QuerySet
 from offline.staging import StagingReport, field_type, read_staged, stage
 
 
@@ -108,3 +110,40 @@ def test_a_fields_type_is_found_in_the_corpus(tmp_path: Path, values: list[objec
         assert field_type(database, "my field") == kind
         assert field_type(database, "absent") is None
     database.close()
+
+
+def promise(folder: Path, digest: str, per_language: int = 2) -> None:
+    described = QuerySet(
+        generator=GeneratorIdentity(source="chat", model="m", revision="r", settings={}),
+        languages=["ar", "te"],
+        queries_per_language=per_language,
+        passages=2,
+        corpus_digest=digest,
+        queries={},
+        lacking={},
+        tally={},
+        created_at="2026-01-01T00:00:00+00:00",
+    )
+    (folder / "q.meta.json").write_text(described.model_dump_json())
+
+
+def test_queries_are_held_against_what_their_sidecar_promises(tmp_path: Path) -> None:
+    corpus: list[object] = [passage("a"), passage("b")]
+    queries: list[object] = [
+        {"docid": "a", "generated_queries": {"ar": ["1", "2"], "te": ["1"]}},
+        {"docid": "b", "generated_queries": {"ar": ["1"]}, "filtered_out": {"ar": 1, "te": 1}},
+    ]
+    assert staged(tmp_path, corpus, queries).lacking == {}  # files made elsewhere promise nothing
+    digest = staged(tmp_path, corpus).corpus_digest
+    promise(tmp_path, digest)
+    report = staged(tmp_path, corpus, queries)
+    assert (report.lacking, report.lacking_examples) == ({"te": 2}, ["a (te)", "b (te)"])
+    assert report.mended == {}
+    promise(tmp_path, "of another corpus")
+    assert "corpus that differs" in next(iter(staged(tmp_path, corpus, queries).mended))
+
+
+def test_a_sidecar_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "q.meta.json").write_text("{}")
+    with pytest.raises(InputError, match=r"q\.meta\.json cannot be read"):
+        staged(tmp_path, [passage("a")], [{"docid": "a", "generated_queries": {"ar": ["1"]}}])
