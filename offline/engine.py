@@ -1,8 +1,6 @@
-"""Engine: who runs a job's units; this process, or a Ray cluster."""
+"""Engine: where a job's units (blocks, shards) are done; in this process, or on a Ray cluster."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 Result = TypeVar("Result", covariant=True)
@@ -10,40 +8,32 @@ R = TypeVar("R")
 
 
 class Worker(Protocol[Result]):
-    """Does one unit of a job, and leaves what it made on disk, whole or not at all."""
+    """Does units of a job, and leaves what it makes on disk, each unit whole or not at all."""
 
-    def __call__(self, number: int) -> Result: ...
+    def run(self, units: Iterable[int]) -> Iterator[Result]:
+        """Do units and yield a result for each once it is done."""
 
     def close(self) -> None: ...
 
 
 class Engine(Protocol):
-    """Runs units of a job on workers that it makes."""
+    """Runs the units of a job on workers that it makes."""
 
-    def run(self, make_worker: Callable[[], Worker[R]], units: Sequence[int], at_once: int = 1) -> Iterator[R]:
-        """Yield the result of each unit as it is done.
+    def run(self, make_worker: Callable[[], Worker[R]], units: Sequence[int]) -> Iterator[R]:
+        """Yield the result of each unit as it is done, in any order.
 
         Args:
             make_worker: pickles; called once in every process that works.
             units: numbers of the units.
-            at_once: how many units a worker takes at a time, on threads.
         """
 
 
 class LocalEngine:
     """One worker, in this process."""
 
-    def run(self, make_worker: Callable[[], Worker[R]], units: Sequence[int], at_once: int = 1) -> Iterator[R]:
+    def run(self, make_worker: Callable[[], Worker[R]], units: Sequence[int]) -> Iterator[R]:
         worker = make_worker()
-        source = iter(units)
-        pool = ThreadPoolExecutor(at_once, thread_name_prefix="unit")
         try:
-            under_way = [pool.submit(worker, unit) for unit in islice(source, at_once)]
-            while under_way:
-                done = under_way.pop(0).result()
-                under_way += [pool.submit(worker, unit) for unit in islice(source, 1)]
-                yield done
+            yield from worker.run(units)
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            worker.close()  # first, since what is under way may be waiting for a server
-            pool.shutdown()
+            worker.close()

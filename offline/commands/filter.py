@@ -21,6 +21,6 @@ def filter_command(
     batch_tokens: options.BatchTokens = 512,
     device: options.Device = "cpu",
 ) -> None:
-    """Drop queries that are empty, repeated, copied or in the wrong language; by score, those least like their passage."""
+    """Drop queries that break a rule, and, by score, those least like their passage."""
     request = FilterRequest(corpus, queries, output, bundle, keep_share, max_batch_tokens=batch_tokens, device=device)
     filter_queries(request, console)

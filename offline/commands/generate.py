@@ -33,6 +33,11 @@ def generate(
     block_size: Annotated[int, typer.Option(min=1, help="Passages per block: what a killed run does again.")] = 16,
     shard: options.JobShard = "1/1",
     allow_partial: Annotated[bool, typer.Option(help="Write the queries though some passages lack theirs.")] = False,
+    engine: options.Engine = "local",
+    workers: options.Workers = 2,
+    worker_cpus: options.WorkerCpus = 1,
+    worker_gpus: options.WorkerGpus = 0,
+    ray_address: options.RayAddress = None,
     filter_queries: Annotated[
         bool,
         typer.Option("--filter", help="Then drop empty, repeated, copied and wrong-language queries, into filtered/."),
@@ -126,6 +131,7 @@ def generate(
         block_size=block_size,
         share=Share.parse(shard),
         allow_partial=allow_partial,
+        engine=options.engine_of(engine, workers, worker_cpus, worker_gpus, ray_address),
     )
     judge = None
     if filter_queries:

@@ -1,11 +1,12 @@
 """Options that several commands share, spelled once."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from app import encoder
+from offline import engine as engines
 
 Corpus = Annotated[Path, typer.Option(help="Passages: .jsonl[.gz], BEIR corpus.jsonl, .tsv[.gz] or .parquet.")]
 Queries = Annotated[
@@ -46,3 +47,23 @@ JobShard = Annotated[
 KeepShare = Annotated[
     float, typer.Option(min=0, max=1, help="Best share of each language's queries to keep; below 1 needs --bundle.")
 ]
+
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option(help="ray runs workers on a Ray cluster; the folders must be on storage that all nodes see."),
+]
+Workers = Annotated[int, typer.Option(min=1, help="With --engine ray: how many.")]
+WorkerCpus = Annotated[float, typer.Option(min=0.01, help="With --engine ray: cores for each worker.")]
+WorkerGpus = Annotated[float, typer.Option(min=0, help="With --engine ray: GPUs for each worker.")]
+RayAddress = Annotated[
+    str | None, typer.Option(envvar="RAY_ADDRESS", help="Of a running cluster; without, one is started here.")
+]
+
+
+def engine_of(engine: str, workers: int, cpus: float, gpus: float, address: str | None) -> engines.Engine:
+    """The engine that the options name."""
+    if engine == "local":
+        return engines.LocalEngine()
+    from offline.ray_engine import RayEngine
+
+    return RayEngine(workers, cpus, gpus, address)

@@ -119,7 +119,7 @@ def _fill(request: GenerateRequest, generation: Generation, manifest: Generation
         return
     make_worker = functools.partial(BlockGenerator, request.output, request.source)
     with progress(console, "generating", passages, done) as advance:
-        for report in request.engine.run(make_worker, todo, request.source.blocks_at_once):
+        for report in request.engine.run(make_worker, todo):
             advance(report.passages, report.queries)
 
 

@@ -1,6 +1,10 @@
 """BlockGenerator: the work of one block, the same in this process, in a job array and on Ray."""
 
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from app.errors import GeneratorUnavailable
@@ -21,7 +25,7 @@ class BlockReport:
 
 
 class BlockGenerator:
-    """Fills what a block lacks and writes it.  Made once a process; calls may come from several threads."""
+    """Fills what blocks lack and writes them.  Made once a process."""
 
     def __init__(self, folder: Path, source: Source) -> None:
         self._generation = Generation(folder)
@@ -29,18 +33,30 @@ class BlockGenerator:
         assert manifest is not None, "a worker starts after the manifest is written"
         self._manifest: GenerationManifest = manifest
         self._generator = source.open(folder)
+        self._at_once = source.blocks_at_once
+        self._pool = ThreadPoolExecutor(self._at_once, thread_name_prefix="block")
         self._barren = 0
 
-    def __call__(self, number: int) -> BlockReport:
-        """Generate the queries that block ``number`` lacks.
+    def run(self, units: Iterable[int]) -> Iterator[BlockReport]:
+        """Generate the queries that the blocks lack.
 
         Raises:
             GeneratorUnavailable: the source cannot work now, or gives nothing of use.
         """
+        waiting = iter(units)
+        under_way = deque(self._pool.submit(self._fill, number) for number in islice(waiting, self._at_once))
+        while under_way:
+            done = under_way.popleft().result()
+            under_way += [self._pool.submit(self._fill, number) for number in islice(waiting, 1)]
+            yield done
+
+    def _fill(self, number: int) -> BlockReport:
         passages = self._generation.passages(self._manifest.rows(number))
         block = self._generation.read_block(number)
         if block is None:
             block = Block([passage.docid for passage in passages], [{} for _ in passages])
+        elif next(block.lacking(self._manifest), None) is None:  # another worker did it, and died after
+            return BlockReport(len(passages), 0)
         gained = 0
         for _ in range(self._generator.rounds):
             gained += self._ask(block, passages)
@@ -80,4 +96,6 @@ class BlockGenerator:
             )
 
     def close(self) -> None:
-        self._generator.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._generator.close()  # before waiting: what is under way may itself be waiting for a server
+        self._pool.shutdown()
