@@ -1,8 +1,9 @@
 """Embed many texts fast: sorted by length, cut at a token budget, one batch per core."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,6 +30,21 @@ def token_batches(tokens: Sequence[Tokens], max_batch_tokens: int) -> Iterator[l
         yield batch
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Texts to encode in one run of the graph, and where their vectors go."""
+
+    side: Side
+    tokens: list[Tokens]
+    rows: list[int]
+    """Rows of ``vectors`` that these texts fill."""
+    vectors: Vectors
+    """Of the whole list that the texts come from, float32 [texts, dimension]."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
 class BatchEmbedder:
     """Embeds lists of texts on ``workers`` threads, each running one batch at a time."""
 
@@ -40,27 +56,35 @@ class BatchEmbedder:
 
     def embed(self, texts: Sequence[str], side: Side, on_progress: Callable[[int], None]) -> Vectors:
         """float32 [len(texts), dimension]; ``on_progress`` is told how many texts were embedded."""
-        tokens = self._encoder.tokenize(texts, side)
-        vectors = np.zeros((len(texts), self._encoder.bundle.encoder.dimension), np.float32)
-
-        def run(batch: list[int]) -> tuple[list[int], Vectors]:
-            return batch, self._encoder.encode([tokens[index] for index in batch], side)
-
-        for batch, embedded in self._in_order(run, token_batches(tokens, self._max_batch_tokens)):
-            vectors[batch] = embedded
+        vectors, batches = self.cut(texts, side)
+        for batch in self.run(batches):
             on_progress(len(batch))
         return vectors
 
-    def _in_order(
-        self, run: Callable[[list[int]], tuple[list[int], Vectors]], batches: Iterable[list[int]]
-    ) -> Iterator[tuple[list[int], Vectors]]:
-        """Like ``Executor.map``, but with few batches under way, so that Ctrl-C is quick."""
-        source = iter(batches)
-        under_way = [self._pool.submit(run, batch) for batch in islice(source, self._workers + 1)]
+    def cut(self, texts: Sequence[str], side: Side) -> tuple[Vectors, list[Batch]]:
+        """Tokenize, and cut into batches: float32 [len(texts), dimension], and the batches that fill it."""
+        tokens = self._encoder.tokenize(texts, side)
+        vectors = np.zeros((len(texts), self._encoder.bundle.encoder.dimension), np.float32)
+        cuts = token_batches(tokens, self._max_batch_tokens)
+        return vectors, [Batch(side, [tokens[row] for row in rows], rows, vectors) for rows in cuts]
+
+    def run(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Fill the vectors of every batch, and yield each when that is done, in order.
+
+        ``batches`` may be endless: two a thread are drawn ahead, enough that none is idle while
+        the caller looks at what is done, and few enough that Ctrl-C is quick.
+        """
+        under_way: deque[Future[Batch]] = deque()
+        for batch in batches:
+            under_way.append(self._pool.submit(self._fill, batch))
+            if len(under_way) > 2 * self._workers:
+                yield under_way.popleft().result()
         while under_way:
-            done = under_way.pop(0).result()
-            under_way += [self._pool.submit(run, batch) for batch in islice(source, 1)]
-            yield done
+            yield under_way.popleft().result()
+
+    def _fill(self, batch: Batch) -> Batch:
+        batch.vectors[batch.rows] = self._encoder.encode(batch.tokens, batch.side)
+        return batch
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)

@@ -1,24 +1,23 @@
 """Embed passages and their generated queries, shard by shard; a killed run goes on where it was."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from app.bundle import Bundle, Side, sha256_of
+from app.bundle import Bundle, sha256_of
 from app.cores import usable_cores
-from app.encoder import Device, OnnxEncoder
+from app.encoder import Device
 from app.errors import ConfigurationError, InputError, RunConflict
 from app.languages import CODES
-from app.passages import Passage
-from offline.batches import BatchEmbedder
-from offline.locks import worker_lock
-from offline.progress import Advance, progress
+from offline.locks import setup_lock, worker_lock
+from offline.progress import progress
 from offline.run import Run, RunManifest, run_id_of
-from offline.shards import Shard, write_shard
-from offline.staging import StagingReport, read_staged, stage
+from offline.shard_embedder import ShardEmbedder, ShardEmbedderSpec
+from offline.shards import VectorDtype
+from offline.share import Share
+from offline.staging import StagingReport, stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +30,16 @@ class EmbedRequest:
     output: Path
     max_batch_tokens: int = 512
     shard_size: int = 512
-    """Passages per shard: what a killed run does again at most."""
+    """Passages per shard.  A killed run does again the one under way and the one being written."""
     allow_partial: bool = False
     ignore_unmatched: bool = False
     device: Device = "cpu"
+    share: Share = field(default_factory=Share)
+    """The part of the shards that this worker embeds; all workers have one output folder."""
+    vector_dtype: VectorDtype = "float32"
+    """Of the shard files: float16 takes half the disk."""
+    threads: int = 0
+    """Batches encoded at once, 0 for one a core of the CPU quota."""
 
 
 def embed(request: EmbedRequest, console: Console) -> RunManifest:
@@ -44,83 +49,98 @@ def embed(request: EmbedRequest, console: Console) -> RunManifest:
         InputError: a line of the corpus or the queries would corrupt the index.
         RunConflict: the output folder holds another run, or is being written.
         ConfigurationError: the bundle is damaged, or an option is out of range.
-        VerificationError: the encoder yields infinite values.
+        VerificationError: the encoder yields values that the shard files cannot hold.
     """
-    if request.max_batch_tokens < 1 or request.shard_size < 1:
-        raise ConfigurationError("batch tokens and shard size must be at least 1")
+    if request.max_batch_tokens < 1 or request.shard_size < 1 or request.threads < 0:
+        raise ConfigurationError("batch tokens and shard size must be at least 1, threads at least 0")
     bundle = Bundle.open(request.bundle)
     run = Run(request.output)
-    with worker_lock(request.output):
-        manifest = run.manifest()
-        manifest = _stage(request, bundle, run) if manifest is None else _resume(request, bundle, manifest)
-        _report_input(manifest.report, console)
-        _refuse_partial(request, manifest.report)  # a resume may lack the flag that the start had
-        missing = run.missing_shards(manifest)
-        if not missing:
+    with worker_lock(request.output, request.share):
+        manifest = prepare(request, bundle, run, console)
+        share = request.share.units(manifest.shard_count)
+        run.remove_partials(share)
+        missing = run.missing_shards(manifest, share)
+        if missing:
+            _embed_shards(request, bundle, run, manifest, missing, console)
+        elif request.share.is_whole:
             console.print(f"run {manifest.run_id}: all {manifest.report.passages:,} passages are embedded already")
-            return manifest
-        encoder = OnnxEncoder(bundle, sides=tuple(Side), device=request.device)
-        embedder = BatchEmbedder(encoder, usable_cores(), request.max_batch_tokens)
-        done = manifest.report.passages - sum(len(manifest.rows(shard)) for shard in missing)
-        if done:
-            console.print(f"run {manifest.run_id}: going on after {done:,} passages")
-        try:
-            with progress(console, "embedding", manifest.report.passages, done) as advance, run.staging() as staging:
-                for number in missing:
-                    rows = manifest.rows(number)
-                    passages = list(read_staged(staging, rows.start, rows.stop))
-                    shard = embed_shard(passages, manifest.languages, embedder, advance)
-                    write_shard(run.shard_path(number), shard, manifest.run_id, rows)
-        finally:
-            embedder.close()
+        if not request.share.is_whole:
+            _report_share(request.share, run, manifest, console)
     return manifest
 
 
-def embed_shard(passages: list[Passage], languages: list[str], embedder: BatchEmbedder, advance: Advance) -> Shard:
-    """Embed a few hundred passages: one running sum of query vectors per passage and language."""
-    owners, texts = [], []
-    for row, passage in enumerate(passages):
-        for column, code in enumerate(languages):
-            for text in passage.generated_queries.get(code, []):
-                owners.append((row, column))
-                texts.append(text)
-    # one unit of progress is a passage, so queries move the bar by their share of the shard
-    share = len(passages) / (len(passages) + len(texts))
-    moved = 0.0
+def prepare(request: EmbedRequest, bundle: Bundle, run: Run, console: Console) -> RunManifest:
+    """Check and join the input, or check that the run begun in the folder is this one.
 
-    def told(count: int) -> None:
-        nonlocal moved
-        before, moved = int(moved + 1e-6), moved + count * share
-        advance(int(moved + 1e-6) - before, count)
+    Of several workers one does the former, and the others wait for it.
 
-    vectors = embedder.embed([passage.embedded_text for passage in passages], Side.PASSAGE, told)
-    query_vectors = embedder.embed(texts, Side.QUERY, told)
-    sums = np.zeros((len(passages), len(languages), vectors.shape[1]), np.float32)
-    counts = np.zeros((len(passages), len(languages)), np.int32)
-    for (row, column), vector in zip(owners, query_vectors, strict=True):
-        sums[row, column] += vector
-        counts[row, column] += 1
-    return Shard(vectors, sums, counts)
+    Raises: as ``embed`` does.
+    """
+    with setup_lock(request.output, console):
+        begun = run.manifest()
+        manifest = begun or _stage(request, bundle, run)
+    if begun:
+        _refuse_another(request, bundle, begun)
+    _report_input(manifest.report, console)
+    _refuse_partial(request, manifest.report)  # a resume may lack the flag that the start had
+    return manifest
+
+
+def _embed_shards(
+    request: EmbedRequest, bundle: Bundle, run: Run, manifest: RunManifest, missing: list[int], console: Console
+) -> None:
+    own = sum(len(manifest.rows(shard)) for shard in request.share.units(manifest.shard_count))
+    done = own - sum(len(manifest.rows(shard)) for shard in missing)
+    if done:
+        console.print(f"run {manifest.run_id}: going on after {done:,} passages")
+    threads = request.threads or usable_cores()
+    spec = ShardEmbedderSpec(run.folder, request.bundle, request.max_batch_tokens, threads, request.device)
+    embedder = ShardEmbedder(spec, bundle)
+    title = "embedding" if request.share.is_whole else f"embedding part {request.share}"
+    try:
+        with progress(console, title, own, done) as advance:
+            for _ in embedder.embed(missing, advance):
+                pass
+    finally:
+        embedder.close()
+
+
+def _report_share(share: Share, run: Run, manifest: RunManifest, console: Console) -> None:
+    """Say what this worker was to do, and what the whole still lacks."""
+    own = sum(len(manifest.rows(shard)) for shard in share.units(manifest.shard_count))
+    console.print(f"run {manifest.run_id}: part {share} is embedded, {own:,} passages")
+    missing = run.missing_shards(manifest)
+    if not missing:
+        console.print(f"the run is whole: all {manifest.report.passages:,} passages are embedded")
+        return
+    passages = sum(len(manifest.rows(shard)) for shard in missing)
+    shares = (Share(number, share.of) for number in range(1, share.of + 1))
+    parts = [str(part) for part in shares if not set(missing).isdisjoint(part.units(manifest.shard_count))]
+    listed = ", ".join(parts[:20]) + (", …" if len(parts) > 20 else "")
+    console.print(
+        f"{passages:,} of {manifest.report.passages:,} passages are still missing from the whole, of --shard {listed}"
+    )
 
 
 def _stage(request: EmbedRequest, bundle: Bundle, run: Run) -> RunManifest:
     report = stage(run.staging_path, request.corpus, request.queries, request.ignore_unmatched)
     _refuse_partial(request, report)
     manifest = RunManifest(
-        run_id=run_id_of(bundle.encoder, report),
+        run_id=run_id_of(bundle.encoder, report, request.vector_dtype),
         encoder=bundle.encoder,
         corpus_sha256=sha256_of(request.corpus),
         queries_sha256=sha256_of(request.queries) if request.queries else None,
         ignore_unmatched=request.ignore_unmatched,
         languages=[code for code in CODES if code in report.queries_per_language],
         shard_size=request.shard_size,
+        vector_dtype=request.vector_dtype,
         report=report,
     )
     run.begin(manifest)
     return manifest
 
 
-def _resume(request: EmbedRequest, bundle: Bundle, manifest: RunManifest) -> RunManifest:
+def _refuse_another(request: EmbedRequest, bundle: Bundle, manifest: RunManifest) -> None:
     for path in filter(None, (request.corpus, request.queries)):
         if not path.is_file():
             raise ConfigurationError(f"there is no file {path}")
@@ -131,10 +151,10 @@ def _resume(request: EmbedRequest, bundle: Bundle, manifest: RunManifest) -> Run
         ("other queries", queries_sha256, manifest.queries_sha256),
         ("another --ignore-unmatched", request.ignore_unmatched, manifest.ignore_unmatched),
         ("another --shard-size", request.shard_size, manifest.shard_size),
+        ("another --vector-dtype", request.vector_dtype, manifest.vector_dtype),
     ):
         if asked != there:
             raise RunConflict(f"{request.output} holds a run with {what}; remove it or give another folder")
-    return manifest
 
 
 def _refuse_partial(request: EmbedRequest, report: StagingReport) -> None:

@@ -8,7 +8,7 @@ give the same id wherever and whenever they meet.
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -40,6 +40,8 @@ class RunManifest(BaseModel):
     languages: list[str]
     shard_size: int
     """Passages per shard."""
+    vector_dtype: shards.VectorDtype = "float32"
+    """Of the vectors and sums in the shard files."""
     report: StagingReport
 
     @property
@@ -52,9 +54,11 @@ class RunManifest(BaseModel):
         return range(start, min(start + self.shard_size, self.report.passages))
 
 
-def run_id_of(encoder: EncoderIdentity, report: StagingReport) -> str:
-    """Twelve hex digits over encoder, passages and queries."""
+def run_id_of(encoder: EncoderIdentity, report: StagingReport, vector_dtype: shards.VectorDtype = "float32") -> str:
+    """Twelve hex digits over encoder, passages, queries and what rounding the vectors took."""
     content = f"{encoder.fingerprint} {report.corpus_digest} {report.queries_digest}"
+    if vector_dtype != "float32":
+        content += f" {vector_dtype}"
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
@@ -105,10 +109,17 @@ class Run:
     def shard_path(self, shard: int) -> Path:
         return self.folder / "shards" / f"{shard:06d}.safetensors"
 
-    def missing_shards(self, manifest: RunManifest) -> list[int]:
-        """Shards that are not there whole."""
+    def missing_shards(self, manifest: RunManifest, among: Iterable[int] | None = None) -> list[int]:
+        """Shards that are not there whole, of those given or of all."""
         return [
             shard
-            for shard in range(manifest.shard_count)
+            for shard in (range(manifest.shard_count) if among is None else among)
             if not shards.is_whole(self.shard_path(shard), manifest.run_id, manifest.rows(shard))
         ]
+
+    def remove_partials(self, among: range) -> None:
+        """Remove what killed processes left of these shards; nobody may be writing them."""
+        for partial in (self.folder / "shards").glob(f"*{shards.PARTIAL}"):
+            number = partial.name.partition(".")[0]
+            if number.isdecimal() and int(number) in among:
+                partial.unlink(missing_ok=True)

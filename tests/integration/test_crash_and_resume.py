@@ -69,6 +69,7 @@ def test_a_killed_embed_goes_on_and_comes_to_the_same_vectors(
     assert resumed.returncode == 0, resumed.stderr
     assert "going on after" in resumed.stdout
     assert {path: path.stat().st_mtime_ns for path in kept} == kept  # what was done was not done again
+    assert len(list(shards.iterdir())) == 6  # and nothing half-written is left
 
     embed(
         EmbedRequest(small_corpus.corpus, small_corpus.queries, demo_bundle.folder, tmp_path / "whole", shard_size=8),
