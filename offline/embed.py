@@ -1,5 +1,6 @@
 """Embed passages and their generated queries, shard by shard; a killed run goes on where it was."""
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,13 +12,14 @@ from app.cores import usable_cores
 from app.encoder import Device
 from app.errors import ConfigurationError, InputError, RunConflict
 from app.languages import CODES
+from offline.engine import Engine
 from offline.locks import setup_lock, worker_lock
 from offline.progress import progress
 from offline.run import Run, RunManifest, run_id_of
 from offline.shard_embedder import ShardEmbedder, ShardEmbedderSpec
 from offline.shards import VectorDtype
 from offline.share import Share
-from offline.staging import StagingReport, stage
+from offline.staging import StagingReport, refuse_incomplete, stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class EmbedRequest:
     """Of the shard files: float16 takes half the disk."""
     threads: int = 0
     """Batches encoded at once, 0 for one a core of the CPU quota."""
+    engine: Engine | None = None
+    """Who embeds; None for this process."""
 
 
 def embed(request: EmbedRequest, console: Console) -> RunManifest:
@@ -95,14 +99,18 @@ def _embed_shards(
         console.print(f"run {manifest.run_id}: going on after {done:,} passages")
     threads = request.threads or usable_cores()
     spec = ShardEmbedderSpec(run.folder, request.bundle, request.max_batch_tokens, threads, request.device)
-    embedder = ShardEmbedder(spec, bundle)
     title = "embedding" if request.share.is_whole else f"embedding part {request.share}"
-    try:
-        with progress(console, title, own, done) as advance:
+    with progress(console, title, own, done) as advance:
+        if request.engine is not None:
+            for shard in request.engine.run(functools.partial(ShardEmbedder, spec), missing):
+                advance(len(manifest.rows(shard)), 0)
+            return
+        embedder = ShardEmbedder(spec, bundle)
+        try:
             for _ in embedder.embed(missing, advance):
                 pass
-    finally:
-        embedder.close()
+        finally:
+            embedder.close()
 
 
 def _report_share(share: Share, run: Run, manifest: RunManifest, console: Console) -> None:
@@ -160,13 +168,7 @@ def _refuse_another(request: EmbedRequest, bundle: Bundle, manifest: RunManifest
 def _refuse_partial(request: EmbedRequest, report: StagingReport) -> None:
     if request.queries and not report.augmented_passages:
         raise InputError(f"{request.queries} holds no query for any passage; is it the right file?")
-    lacking = report.passages - report.augmented_passages
-    if lacking and report.augmented_passages and not request.allow_partial:
-        some = ", ".join(map(repr, report.without_queries))
-        raise InputError(
-            f"{request.queries}: {lacking:,} of {report.passages:,} passages have no generated queries "
-            f"(such as {some}) and would lose to those that have; generate the rest, or pass --allow-partial"
-        )
+    refuse_incomplete(report, request.queries, request.allow_partial)
 
 
 def _report_input(report: StagingReport, console: Console) -> None:

@@ -8,8 +8,8 @@ give the same id wherever and whenever they meet.
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
@@ -17,9 +17,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.bundle import EncoderIdentity
 from app.errors import RunConflict
-from offline import locks, shards
+from offline import shards
 from offline.files import write_atomically
-from offline.staging import StagingReport
+from offline.locks import refuse_strangers
+from offline.staging import StagingReport, open_staging
 
 MANIFEST = "run.json"
 STAGING = "staging.sqlite"
@@ -77,11 +78,7 @@ class Run:
         path = self.folder / MANIFEST
         if not path.is_file():
             # a run that died before its manifest was written leaves these and nothing else
-            ours = {STAGING, f"{STAGING}-journal", f"{MANIFEST}.partial", "shards"}
-            found = {entry.name for entry in self.folder.iterdir()} if self.folder.is_dir() else set()
-            strangers = {name for name in found - ours if not name.startswith(locks.PREFIX)}
-            if strangers:
-                raise RunConflict(f"{self.folder} holds other files ({min(strangers)}); give another folder")
+            refuse_strangers(self.folder, {STAGING, f"{STAGING}-journal", "shards"})
             return None
         try:
             return RunManifest.model_validate_json(path.read_bytes())
@@ -94,13 +91,8 @@ class Run:
             os.fsync(staged.fileno())
         write_atomically(self.folder / MANIFEST, manifest.model_dump_json(indent=1))
 
-    @contextmanager
-    def staging(self) -> Iterator[sqlite3.Connection]:
-        database = sqlite3.connect(f"{self.staging_path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            yield database
-        finally:
-            database.close()
+    def staging(self) -> AbstractContextManager[sqlite3.Connection]:
+        return open_staging(self.staging_path)
 
     @property
     def staging_path(self) -> Path:

@@ -80,6 +80,30 @@ def stage(
     return report
 
 
+def refuse_incomplete(report: StagingReport, source: object, allow_partial: bool) -> None:
+    """Passages without queries, or with fewer, lose to those that have them.
+
+    Raises:
+        InputError: some do, and nobody said that it is meant; names how many, where and what to do.
+    """
+    lacking = report.passages - report.augmented_passages
+    if allow_partial or not report.augmented_passages:
+        return
+    if lacking:
+        some = ", ".join(map(repr, report.without_queries))
+        raise InputError(
+            f"{source}: {lacking:,} of {report.passages:,} passages have no generated queries "
+            f"(such as {some}) and would lose to those that have; generate the rest, or pass --allow-partial"
+        )
+    if report.lacking:
+        counts = ", ".join(f"{code}: {count:,}" for code, count in report.lacking.items())
+        raise InputError(
+            f"{source}: passages have fewer queries than the set promises ({counts}, such as "
+            f"{', '.join(report.lacking_examples)}); run `python -m offline generate` again, it does only what is "
+            "missing, or pass --allow-partial"
+        )
+
+
 def _read_passages(database: sqlite3.Connection, corpus: Path, with_queries: bool) -> None:
     row = -1
     for row, (line, passage) in enumerate(read_corpus(corpus, with_queries)):

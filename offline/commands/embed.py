@@ -30,6 +30,11 @@ def embed(
         "float32"
     ),
     threads: Annotated[int, typer.Option(min=0, help="Batches encoded at once; 0: one a core of the quota.")] = 0,
+    engine: options.Engine = "local",
+    workers: options.Workers = 2,
+    worker_cpus: options.WorkerCpus = 1,
+    worker_gpus: options.WorkerGpus = 0,
+    ray_address: options.RayAddress = None,
 ) -> None:
     """Embed passages and queries; run it again to go on after an interruption."""
     request = EmbedRequest(
@@ -44,6 +49,7 @@ def embed(
         device=device,
         share=Share.parse(shard),
         vector_dtype=vector_dtype,
-        threads=threads,
+        threads=threads or (0 if engine == "local" else max(1, round(worker_cpus))),
+        engine=options.engine_of(engine, workers, worker_cpus, worker_gpus, ray_address),
     )
     run_embed(request, console)

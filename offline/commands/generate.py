@@ -86,6 +86,10 @@ def generate(
     retry_s: Annotated[
         float, typer.Option(min=0, help="How long a busy or broken server is asked again.", rich_help_panel=_CHAT)
     ] = 300,
+    prices: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="Of a million prompt and completion tokens; tells the cost.", rich_help_panel=_CHAT),
+    ] = None,
     file: Annotated[
         list[Path] | None,
         typer.Option(help="Ready-made queries, .jsonl[.gz] or .parquet; repeat.", rich_help_panel="published: files"),
@@ -131,6 +135,7 @@ def generate(
         block_size=block_size,
         share=Share.parse(shard),
         allow_partial=allow_partial,
+        prices=prices,
         engine=options.engine_of(engine, workers, worker_cpus, worker_gpus, ray_address),
     )
     judge = None

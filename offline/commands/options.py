@@ -60,10 +60,10 @@ RayAddress = Annotated[
 ]
 
 
-def engine_of(engine: str, workers: int, cpus: float, gpus: float, address: str | None) -> engines.Engine:
-    """The engine that the options name."""
+def engine_of(engine: str, workers: int, cpus: float, gpus: float, address: str | None) -> engines.Engine | None:
+    """The engine that the options name; None for this process."""
     if engine == "local":
-        return engines.LocalEngine()
+        return None
     from offline.ray_engine import RayEngine
 
     return RayEngine(workers, cpus, gpus, address)

@@ -38,7 +38,10 @@ class GenerateRequest:
     """Passages per block: what a killed run does again at most."""
     share: Share = field(default_factory=Share)
     allow_partial: bool = False
-    engine: Engine = field(default_factory=LocalEngine)
+    engine: Engine | None = None
+    """Who generates; None for this process."""
+    prices: tuple[float, float] | None = None
+    """Of a million prompt and a million completion tokens, to tell what a chat server cost."""
 
     def __post_init__(self) -> None:
         unknown = set(self.languages) - set(CODES)
@@ -119,7 +122,7 @@ def _fill(request: GenerateRequest, generation: Generation, manifest: Generation
         return
     make_worker = functools.partial(BlockGenerator, request.output, request.source)
     with progress(console, "generating", passages, done) as advance:
-        for report in request.engine.run(make_worker, todo):
+        for report in (request.engine or LocalEngine()).run(make_worker, todo):
             advance(report.passages, report.queries)
 
 
@@ -128,7 +131,7 @@ def _finish(
 ) -> QuerySet | None:
     """Put the blocks together, once all are there and lack nothing."""
     ledger = Ledger.of(generation, manifest)
-    ledger.show(manifest, console)
+    ledger.show(manifest, console, request.prices)
     if ledger.missing_blocks:
         console.print(f"part {request.share} is done; the queries are put together when the other parts are")
         return None

@@ -54,7 +54,8 @@ class Ledger:
         problems = ", ".join(f"{problem} ({count:,} times)" for problem, count in self.problems.most_common(2))
         return f"passages that lack queries: {counts} (such as {', '.join(self.examples)}), because {problems}"
 
-    def show(self, manifest: GenerationManifest, console: Console) -> None:
+    def show(self, manifest: GenerationManifest, console: Console, prices: tuple[float, float] | None = None) -> None:
+        """Print all of it; ``prices`` are of a million prompt and a million completion tokens."""
         table = Table(
             "language", "queries", f"of {manifest.passages * manifest.queries_per_language:,}", "passages lacking"
         )
@@ -73,3 +74,7 @@ class Ledger:
             console.print(self.what_lacks())
         if self.tally:
             console.print(", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in self.tally.items()))
+        if prices is not None:
+            millions = self.tally["prompt_tokens"] / 1e6, self.tally["completion_tokens"] / 1e6
+            cost = millions[0] * prices[0] + millions[1] * prices[1]
+            console.print(f"{cost:,.2f} for the tokens so far, at {prices[0]:g} and {prices[1]:g} a million")

@@ -1,9 +1,10 @@
 """generate from a chat server: real HTTP, with the faults that such servers have."""
 
 import json
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,18 @@ def test_one_request_a_passage_fills_all_languages(tmp_path: Path, stub: ChatStu
         "completion_tokens": 10 * PASSAGES,
     }
     assert stub.asked[0].body["response_format"]["json_schema"]["schema"]["required"] == list(CODES)
+
+
+def test_the_cost_is_told_over_all_starts(
+    tmp_path: Path, stub: ChatStub, run_offline: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    run(tmp_path, stub)
+    arguments = ["--corpus", tmp_path / "c.jsonl", "--output", tmp_path / "out", "--source", "chat", "--model", "m"]
+    again = run_offline("generate", *arguments, "--base-url", stub.url, "--block-size", 2, "--prices", 1000, 10000)
+    assert again.returncode == 0, again.stderr
+    # 6 requests of 100 and 10 tokens, made by the first start
+    assert "1.20 for the tokens so far, at 1000 and 10000 a million" in again.stdout
+    assert len(stub.asked) == PASSAGES
 
 
 def test_the_key_goes_into_the_header_and_nowhere_else(
