@@ -18,6 +18,8 @@ from offline.engine import Worker
 
 R = TypeVar("R")
 
+_MAX_RAY_BLOCKS = 4096  # Ray's own limit to what it plans with ease; a block may hold several calls
+
 
 @dataclass(frozen=True, slots=True)
 class RayEngine:
@@ -58,7 +60,7 @@ class RayEngine:
         self._connect(ray)
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         ray.data.DataContext.get_current().enable_progress_bars = False
-        calls = -(-len(units) // self.units_at_once)
+        calls = min(-(-len(units) // self.units_at_once), _MAX_RAY_BLOCKS)
         dataset = ray.data.from_items([{"unit": int(unit)} for unit in units], override_num_blocks=calls)
         done = dataset.map_batches(
             _Actor,

@@ -7,6 +7,7 @@ written aside and renamed, so a killed run loses the blocks that it was at, and 
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -142,6 +143,10 @@ class Generation:
         ]
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         write_atomically(self.block_path(number), text)
+
+    def blocks_there(self) -> int:
+        """How many blocks have a file, without a look inside."""
+        return sum(1 for entry in os.scandir(self.folder / "blocks") if entry.name.endswith(".jsonl"))
 
     def unfinished(self, manifest: GenerationManifest, blocks: Sequence[int]) -> list[int]:
         """Those of ``blocks`` that are not there, or lack queries."""

@@ -130,11 +130,15 @@ def _finish(
     request: GenerateRequest, generation: Generation, manifest: GenerationManifest, console: Console
 ) -> QuerySet | None:
     """Put the blocks together, once all are there and lack nothing."""
+    absent = manifest.block_count - generation.blocks_there()
+    if absent:  # known without reading what the other workers wrote
+        console.print(
+            f"part {request.share} is done; the queries are put together when the other parts are, of which "
+            f"{absent:,} of {manifest.block_count:,} blocks are missing"
+        )
+        return None
     ledger = Ledger.of(generation, manifest)
     ledger.show(manifest, console, request.prices)
-    if ledger.missing_blocks:
-        console.print(f"part {request.share} is done; the queries are put together when the other parts are")
-        return None
     if ledger.lacking and not request.allow_partial:
         raise InputError(
             f"{request.output}: {ledger.what_lacks()}; run the same command again to ask for these alone, or pass "
