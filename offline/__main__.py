@@ -1,14 +1,16 @@
-"""``python -m offline``: export, generate, embed, load, build, demo."""
+"""``python -m offline``: export, generate, embed, load, build, collections, rollback, demo."""
 
 import typer
 
 from offline.commands.build import build
+from offline.commands.collections import collections
 from offline.commands.demo import demo
 from offline.commands.embed import embed
 from offline.commands.export import export
 from offline.commands.filter import filter_command
 from offline.commands.generate import generate
 from offline.commands.load import load
+from offline.commands.rollback import rollback
 
 cli = typer.Typer(
     add_completion=False,
@@ -16,7 +18,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     help="Export encoders, generate queries, embed passages with them, fuse, and load into Qdrant.",
 )
-for command in (export, generate, embed, load, build, demo):
+for command in (export, generate, embed, load, build, collections, rollback, demo):
     cli.command()(command)
 cli.command("filter")(filter_command)
 
