@@ -1,8 +1,9 @@
-"""``python -m offline``: export, generate, embed, load, build, demo."""
+"""``python -m offline``: export, generate, filter, ledger, embed, load, build, collections, rollback, demo."""
 
 import typer
 
 from offline.commands.build import build
+from offline.commands.collections import collections
 from offline.commands.demo import demo
 from offline.commands.embed import embed
 from offline.commands.export import export
@@ -10,6 +11,7 @@ from offline.commands.filter import filter_command
 from offline.commands.generate import generate
 from offline.commands.ledger import ledger
 from offline.commands.load import load
+from offline.commands.rollback import rollback
 
 cli = typer.Typer(
     add_completion=False,
@@ -17,7 +19,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     help="Export encoders, generate queries, embed passages with them, fuse, and load into Qdrant.",
 )
-for command in (export, generate, embed, load, build, ledger, demo):
+for command in (export, generate, embed, load, build, ledger, collections, rollback, demo):
     cli.command()(command)
 cli.command("filter")(filter_command)
 

@@ -1,201 +1,199 @@
 """Fuse vectors, fill a fresh collection, verify it, and only then make it live."""
 
-import hashlib
-import itertools
-import json
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
+import shlex
+import uuid
+from contextlib import ExitStack
 
-import numpy as np
 from rich.console import Console
 
-from app.errors import ConfigurationError, RunConflict, VerificationError
-from app.index import IndexContract, IndexLocation, ServerAccess, check_collection
-from app.index.contract import FieldType
-from app.passages import Passage
-from app.vectors import Vectors
-from offline.fuse import fuse
-from offline.progress import progress
+from app.errors import RunConflict, VerificationError
+from app.index import IndexContract, IndexLocation
+from offline.builds import Target, choose
+from offline.filling import Filling, FusedRun, fill, verify_count, verify_shards
+from offline.load_request import (
+    LoadRequest,
+    check_options,
+    collection_name,
+    contract_of,
+    finished,
+)
+from offline.locks import setup_lock, worker_lock
+from offline.marks import LoadMarks
 from offline.run import Run, RunManifest
-from offline.shards import read_shard
-from offline.staging import field_type, read_staged
-from offline.writers import CollectionWriter, open_writer
+from offline.staging import refuse_incomplete
+from offline.writers import CollectionStore, open_store
 
-_UPSERT_POINTS = 128
-_SAMPLE_PER_SHARD = 4
+__all__ = ["LoadRequest", "load", "load_into"]
 
-
-@dataclass(frozen=True, slots=True)
-class LoadRequest:
-    """Which vectors go where, and how they are fused."""
-
-    vectors: Path
-    index: str
-    collection: str
-    alpha: float = 0.01
-    keep_queries: bool = True
-    filter_fields: Sequence[str] = ()
-    rebuild: bool = False
-    """Fill a fresh collection even where this content was loaded before."""
-    access: ServerAccess = field(default_factory=lambda: ServerAccess(timeout_s=60))
+_LOADS = "loads"
+"""Folder in a run's folder where loads into a server remember what they did."""
 
 
 async def load(request: LoadRequest, console: Console) -> IndexContract:
     """Make the vectors of an embed run searchable under the alias ``collection``.
 
-    Loading the same run with the same options again changes nothing; a killed load is done
-    again from its beginning, into a collection that was never live.
+    Loading the same run with the same options again changes nothing.  A killed load goes on after
+    the last shard that it marked, in a collection that was never live.  With a share of the shards
+    the worker that loads the last one makes the collection live; until then the contract that is
+    returned is not complete.
 
     Raises:
         RunConflict: the run is unfinished, or another load is writing.
+        InputError: the run was made of incomplete input.
         VerificationError: what the index holds is not what was written; the alias stays.
         IndexUnavailable: the engine does not answer.
     """
     location = IndexLocation.parse(request.index)
-    check_collection(request.collection)
-    for name in request.filter_fields:
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-            raise ConfigurationError(f"--filter-field {name!r}: name a field of letters, digits, '_' and '-'")
+    check_options(request, location)
     run = Run(request.vectors)
-    manifest = run.manifest()
-    if manifest is None:
-        raise ConfigurationError(f"{request.vectors} holds no vectors; make them with `python -m offline embed`")
-    missing = run.missing_shards(manifest)
-    if missing:
-        rows = manifest.rows(missing[0])
-        raise RunConflict(
-            f"{request.vectors} lacks {len(missing)} of {manifest.shard_count} shards, the first with the passages "
-            f"{rows.start + 1} to {rows.stop}; run `python -m offline embed` again, it does only what is missing"
-        )
-    writer = open_writer(location, request.access)
+    manifest = finished(run)
+    refuse_incomplete(manifest.report, request.vectors, request.allow_partial)
+    state = run.folder / _LOADS
+    store = open_store(location, request.access, console, state, request.storage, request.uploads)
     try:
-        return await write_index(request, run, manifest, writer, console)
+        return await load_into(store, request, run, manifest, console)
     finally:
-        await writer.close()
+        await store.close()
 
 
-async def write_index(
-    request: LoadRequest, run: Run, manifest: RunManifest, writer: CollectionWriter, console: Console
+async def load_into(
+    store: CollectionStore, request: LoadRequest, run: Run, manifest: RunManifest, console: Console
 ) -> IndexContract:
-    """The same on an open writer."""
-    contract = _contract(request, run, manifest)
-    live = await writer.live(request.collection)
-    loaded, fresh = await _versions(writer, collection_name(request, manifest), live)
-    if loaded is not None and not request.rebuild:
-        if loaded != live:
-            await writer.publish(request.collection, loaded)
-        console.print(f"{request.collection} -> {loaded}: loaded before, live now")
-        return await writer.contract(loaded) or contract
-    await writer.reserve(run.staging_path.stat().st_size, contract)
-    await writer.begin(fresh, contract)
-    if await writer.contract(fresh) != contract:  # known before the hours of filling, not after
-        raise VerificationError(f"the index does not keep the contract of {fresh}; xQG needs Qdrant 1.16 or later")
-    await _fill(request, run, manifest, writer, contract, console)
-    count = await writer.count()
-    if count != contract.passages:
-        raise VerificationError(f"{fresh} holds {count:,} passages instead of {contract.passages:,}; load again")
-    contract = contract.model_copy(update={"complete": True})
-    await writer.finish(contract)
-    await writer.publish(request.collection, fresh)
-    console.print(f"{request.collection} -> {fresh}: {count:,} passages, alpha {request.alpha:g}, verified and live")
-    if live is not None:
-        before = await writer.contract(live)
-        dropped = sorted(set(before.fields) - set(contract.fields)) if before else []
-        if dropped:
-            console.print(f"{', '.join(dropped)} can no longer be filtered by: no --filter-field named it")
-        console.print(f"the index before it, {live}, is kept; a running service serves it until it is restarted")
+    """The same into an open store."""
+    source = FusedRun(run, manifest, request.alpha, request.keep_queries)
+    contract = contract_of(request, run, manifest)
+    with ExitStack() as held:
+        with setup_lock(store.state, console):
+            live = await store.live(request.collection)
+            target = await choose(store, collection_name(request, manifest), live, request.rebuild)
+            if target.whole is not None and not request.rebuild:
+                if target.whole != live:
+                    await store.publish(request.collection, target.whole)
+                console.print(f"{request.collection} -> {target.whole}: loaded before, live now")
+                return await store.contract(target.whole) or contract
+            await store.reserve(target.collection, run.staging_path.stat().st_size, contract)
+            filling = await _go_on(store, request, source, target, held, console)
+            if filling is None:
+                filling = await _begin(store, request, target.collection, contract, held)
+        try:
+            units = request.share.units(manifest.shard_count)
+            written = await fill(filling, source, units, request.uploads.batch_points, console)
+            return await _finish(store, request, source, filling, written, console)
+        finally:
+            await filling.writer.close()
+
+
+async def _go_on(
+    store: CollectionStore, request: LoadRequest, source: FusedRun, target: Target, held: ExitStack, console: Console
+) -> Filling | None:
+    """What an interrupted load left, None where nothing can be made of it."""
+    if target.interrupted is None:
+        return None
+    marks = LoadMarks(store.marks_folder(target.collection, target.interrupted), request.share)
+    if not marks.begun:
+        return None
+    _hold(marks, request, target.collection, held)
+    writer = await store.reopen(target.collection, target.interrupted)
+    loaded = source.passages_in(marks.shards())
+    if writer is not None and await writer.count() >= loaded:
+        if loaded:
+            console.print(f"{target.collection}: going on after {loaded:,} passages")
+        return Filling(target.collection, target.interrupted, writer, marks)
+    if writer is not None:
+        await writer.close()
+    held.close()
+    console.print(f"{target.collection} is not what an interrupted load left there; it is begun anew")
+    return None
+
+
+async def _begin(
+    store: CollectionStore, request: LoadRequest, collection: str, contract: IndexContract, held: ExitStack
+) -> Filling:
+    if await store.holds(collection):
+        await store.drop(collection)
+    contract = contract.model_copy(update={"build_id": uuid.uuid4().hex})
+    marks = LoadMarks(store.marks_folder(collection, contract), request.share)
+    marks.claim()
+    writer = await store.create(collection, contract)
+    kept = await store.contract(collection)  # known before the hours of filling, not after
+    if kept is None:
+        await store.drop(collection)
+        raise VerificationError(f"the index does not keep the contract of {collection}; xQG needs Qdrant 1.16 or later")
+    if kept != contract:
+        raise RunConflict(f"another load began {collection} at this moment; wait for it and run the same command again")
+    marks.begin()
+    _hold(marks, request, collection, held)
+    return Filling(collection, contract, writer, marks)
+
+
+def _hold(marks: LoadMarks, request: LoadRequest, collection: str, held: ExitStack) -> None:
+    try:
+        held.enter_context(worker_lock(marks.folder, request.share))
+    except RunConflict as error:
+        raise RunConflict(
+            f"another process is loading {request.vectors} into {collection}; wait for it. Workers of one load need "
+            "a part each and all the same N in --shard I/N"
+        ) from error
+
+
+async def _finish(
+    store: CollectionStore,
+    request: LoadRequest,
+    source: FusedRun,
+    filling: Filling,
+    written: set[int],
+    console: Console,
+) -> IndexContract:
+    """Once every shard is there: verify, build the graph, complete the contract, move the alias."""
+    collection, contract = filling.collection, filling.contract
+    there = await store.contract(collection)
+    if there is not None and there.complete:
+        console.print(f"{collection} is loaded, and live by another worker")
+        return there
+    shards = set(range(source.manifest.shard_count))
+    missing = shards - filling.marks.shards()
+    if missing:
+        console.print(
+            f"part {request.share} of {collection} is loaded. {len(missing):,} of {len(shards):,} shards are missing, "
+            "which other parts load; the last to end makes it live, as does the same command without --shard"
+        )
+        return contract
+    with ExitStack() as held:
+        try:
+            held.enter_context(worker_lock(filling.marks.folder / "finish"))
+        except RunConflict:
+            console.print(f"part {request.share} of {collection} is loaded, the last; another worker is finishing")
+            return contract
+        try:
+            await verify_count(filling)
+            await filling.writer.build_graph()
+            await verify_count(filling)
+            await verify_shards(filling, source, shards - written)
+        except VerificationError:
+            filling.marks.void()
+            raise
+        contract = contract.model_copy(update={"complete": True})
+        with setup_lock(store.state, console):
+            live = await store.live(request.collection)
+            await filling.writer.complete(contract)
+            await store.publish(request.collection, collection)
+            filling.marks.remove()
+    console.print(
+        f"{request.collection} -> {collection}: {contract.passages:,} passages, alpha {request.alpha:g}, "
+        "verified and live"
+    )
+    if live not in (None, collection):
+        await _tell_change(store, request, str(live), contract, console)
     return contract
 
 
-async def _versions(writer: CollectionWriter, name: str, live: str | None) -> tuple[str | None, str]:
-    """The whole collection of this content, if any, and a name to fill.
-
-    A rebuild appends -2, -3, … to the name: what is live or whole is never written over.  Of
-    several whole ones the live one counts, else the newest.
-    """
-    whole: str | None = None
-    for number in itertools.count(1):
-        collection = name if number == 1 else f"{name}-{number}"
-        contract = await writer.contract(collection)
-        if contract is not None and contract.complete:
-            whole = whole if whole is not None and whole == live else collection
-        elif collection != live:
-            return whole, collection
-    raise AssertionError("collections are finite")
-
-
-async def _fill(
-    request: LoadRequest,
-    run: Run,
-    manifest: RunManifest,
-    writer: CollectionWriter,
-    contract: IndexContract,
-    console: Console,
+async def _tell_change(
+    store: CollectionStore, request: LoadRequest, live: str, contract: IndexContract, console: Console
 ) -> None:
-    """Write every passage, and read some of each shard back."""
-    with progress(console, "loading", manifest.report.passages) as advance, run.staging() as staging:
-        for number in range(manifest.shard_count):
-            rows = manifest.rows(number)
-            shard = read_shard(run.shard_path(number))
-            vectors = fuse(shard.passages, shard.query_sums, shard.counts, request.alpha)
-            passages = [_kept(passage, request) for passage in read_staged(staging, rows.start, rows.stop)]
-            for start in range(0, len(passages), _UPSERT_POINTS):
-                part = slice(start, start + _UPSERT_POINTS)
-                await writer.write(passages[part], vectors[part])
-                advance(len(passages[part]), 0)
-            chosen = np.linspace(0, len(passages) - 1, _SAMPLE_PER_SHARD).astype(int)
-            await _verify_sample(writer, {passages[row].docid: vectors[row] for row in chosen}, contract)
-
-
-def collection_name(request: LoadRequest, manifest: RunManifest) -> str:
-    """Alias, then twelve hex digits over all that decides the content: same content, same name."""
-    content = [manifest.run_id, request.alpha, request.keep_queries, sorted(request.filter_fields)]
-    return f"{request.collection}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]}"
-
-
-def _contract(request: LoadRequest, run: Run, manifest: RunManifest) -> IndexContract:
-    fields: dict[str, FieldType] = {}
-    with run.staging() as staging:
-        for name in request.filter_fields:
-            kind = field_type(staging, name)
-            if kind is None:
-                raise ConfigurationError(
-                    f"--filter-field {name}: no passage has this field, or not of one type everywhere"
-                )
-            fields[name] = kind
-    report = manifest.report
-    return IndexContract(
-        run_id=manifest.run_id,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        encoder=manifest.encoder,
-        alpha=request.alpha,
-        passages=report.passages,
-        augmented_passages=report.augmented_passages,
-        queries_per_language=report.queries_per_language,
-        corpus_digest=report.corpus_digest,
-        queries_digest=report.queries_digest,
-        keeps_queries=request.keep_queries and report.augmented_passages > 0,
-        fields=fields,
-    )
-
-
-def _kept(passage: Passage, request: LoadRequest) -> Passage:
-    if request.keep_queries:
-        return passage
-    return Passage(passage.docid, passage.title, passage.text, passage.metadata)
-
-
-async def _verify_sample(writer: CollectionWriter, sample: dict[str, Vectors], contract: IndexContract) -> None:
-    """Read some passages back and compare their vectors with what was written."""
-    stored = await writer.read_vectors(list(sample))
-    for docid, expected in sample.items():
-        if docid not in stored:
-            raise VerificationError(f"the index lost the passage {docid!r}; load again")
-        if contract.encoder.similarity == "cosine":  # Qdrant stores unit vectors for cosine
-            expected = expected / np.linalg.norm(expected)
-        found = np.asarray(stored[docid], np.float32)
-        if found.shape != expected.shape or not np.allclose(found, expected, rtol=1e-3, atol=1e-4):
-            raise VerificationError(f"the index holds another vector for {docid!r} than was written; load again")
+    before = await store.contract(live)
+    dropped = sorted(set(before.fields) - set(contract.fields)) if before else []
+    if dropped:
+        console.print(f"{', '.join(dropped)} can no longer be filtered by: no --filter-field named it")
+    console.print(f"the index before it, {live}, is kept; a running service serves it until it is restarted")
+    where = f"--index {shlex.quote(request.index)} --collection {request.collection}"
+    console.print(f"to go back: python -m offline rollback {where} --to {live}", soft_wrap=True)

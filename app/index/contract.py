@@ -18,6 +18,8 @@ class IndexContract(BaseModel):
     format: Literal[1] = 1
     complete: bool = False
     """False until every passage was written and verified."""
+    build_id: str = ""
+    """Random, new with every collection that a load begins: what was loaded is remembered under it."""
     run_id: str
     """The embed run that the vectors come from."""
     created_at: str

@@ -29,6 +29,10 @@ BOOLS_KEY = "bools"
 """Payload key of the filterable bools as words: qdrant-edge-py 0.9 turns True in a filter into 1,
 which matches no bool."""
 
+_RESCORED = qdrant_edge.SearchParams(quantization=qdrant_edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
+"""Twice the hits by quantised vectors, then the closest of them by the vectors themselves; an index
+that is not quantised does not heed it."""
+
 
 def bool_words(values: list[bool]) -> list[str]:
     return ["true" if value else "false" for value in values]
@@ -91,6 +95,7 @@ class EdgeIndex:
                     filter=_filter(conditions),
                     score_threshold=min_score,
                     with_payload=True,
+                    params=_RESCORED,
                 )
             )
 

@@ -8,8 +8,8 @@ import grpc
 import httpx
 from pydantic import ValidationError
 from qdrant_client import AsyncQdrantClient, models
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ApiException
+from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from app.errors import IndexUnavailable, NotReady
 from app.index.contract import IndexContract
@@ -23,16 +23,22 @@ CONTRACT_KEY = "xqg"
 """Key of the contract in a collection's metadata."""
 
 # The client raises its transports' errors as they are; in-memory mode raises ValueError.
-_CLIENT_ERRORS = (ApiException, grpc.RpcError, httpx.HTTPError, OSError, ValueError)
+_CLIENT_ERRORS = (ApiException, QdrantException, grpc.RpcError, httpx.HTTPError, OSError, ValueError)
+
+_RESCORED = models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True, oversampling=2.0))
+"""Twice the hits by the quantised vectors, then the closest of them by the vectors themselves."""
 
 
 class ServerIndex:
     """A ``PassageIndex`` on a collection of a Qdrant server."""
 
-    def __init__(self, client: AsyncQdrantClient, collection: str, contract: IndexContract) -> None:
+    def __init__(
+        self, client: AsyncQdrantClient, collection: str, contract: IndexContract, quantized: bool = False
+    ) -> None:
         self._client = client
         self._collection = collection
         self._contract = contract
+        self._search_params = _RESCORED if quantized else None
 
     @classmethod
     async def open(cls, client: AsyncQdrantClient, alias: str) -> "ServerIndex":
@@ -47,7 +53,8 @@ class ServerIndex:
         collection = await resolve_alias(client, alias)
         if collection is None:
             raise NotReady(f"the server has no collection or alias {alias}; build one with `python -m offline build`")
-        contract = await read_contract(client, collection)
+        config = (await call(client.get_collection(collection))).config
+        contract = _contract(config)
         if contract is None:
             raise NotReady(
                 f"the collection {collection} carries no xQG contract; load it with `python -m offline load` "
@@ -55,7 +62,7 @@ class ServerIndex:
             )
         if not contract.complete:
             raise NotReady(f"the collection {collection} is incomplete; run `python -m offline load` again")
-        return cls(client, collection, contract)
+        return cls(client, collection, contract, config.quantization_config is not None)
 
     @property
     def collection(self) -> str:
@@ -75,6 +82,7 @@ class ServerIndex:
                 limit=limit,
                 query_filter=_filter(conditions),
                 score_threshold=min_score,
+                search_params=self._search_params,
                 with_payload=True,
             )
         )
@@ -127,9 +135,20 @@ async def call(answer: Awaitable[T]) -> T:
         if error.code() is grpc.StatusCode.UNAVAILABLE:
             remedy = "; is its gRPC port open? XQG_QDRANT_GRPC_PORT names it, and 0 uses REST alone"
         raise IndexUnavailable(f"Qdrant does not answer: {error.details()}{remedy}") from error
+    except UnexpectedResponse as error:
+        refusal = f"{error.status_code} {error.reason_phrase}: {_said(error)}"
+        raise IndexUnavailable(f"Qdrant does not answer as expected: {refusal[:300]}") from error
     except _CLIENT_ERRORS as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(getattr(error, "source", error)).__name__
         raise IndexUnavailable(f"Qdrant does not answer as expected: {reason[:300]}") from error
+
+
+def _said(error: UnexpectedResponse) -> str:
+    """What Qdrant says went wrong; a proxy before it may say anything."""
+    try:
+        return str(error.structured()["status"]["error"])
+    except (ValueError, LookupError, TypeError):
+        return " ".join(error.content.decode("utf-8", "replace").split())
 
 
 async def resolve_alias(client: AsyncQdrantClient, alias: str) -> str | None:
@@ -143,7 +162,11 @@ async def resolve_alias(client: AsyncQdrantClient, alias: str) -> str | None:
 
 async def read_contract(client: AsyncQdrantClient, collection: str) -> IndexContract | None:
     """The contract in a collection's metadata; None where there is none that can be read."""
-    stored = (await call(client.get_collection(collection))).config.metadata or {}
+    return _contract((await call(client.get_collection(collection))).config)
+
+
+def _contract(config: models.CollectionConfig) -> IndexContract | None:
+    stored = config.metadata or {}
     try:
         return IndexContract.model_validate(stored[CONTRACT_KEY]) if CONTRACT_KEY in stored else None
     except ValidationError:

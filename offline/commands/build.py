@@ -1,6 +1,6 @@
 """``build``: embed, then load."""
 
-from offline.commands import options
+from offline.commands import load_options, options
 from offline.commands.embed import embed
 from offline.commands.load import load
 from offline.commands.plainly import plainly
@@ -23,9 +23,19 @@ def build(
     keep_queries: options.KeepQueries = True,
     filter_field: options.FilterFields = None,
     rebuild: options.Rebuild = False,
+    quantization: load_options.Quantization = "none",
+    on_disk: load_options.OnDisk = False,
+    hnsw_m: load_options.HnswM = 16,
+    hnsw_ef_construct: load_options.HnswEfConstruct = 100,
+    collection_shards: load_options.CollectionShards = None,
+    replication_factor: load_options.ReplicationFactor = None,
+    write_consistency: load_options.WriteConsistency = None,
+    batch_points: load_options.BatchPoints = 128,
+    parallel_uploads: load_options.ParallelUploads = None,
     api_key: options.ApiKey = None,
     grpc_port: options.GrpcPort = 6334,
     timeout_s: options.TimeoutS = 60,
+    retry_s: load_options.RetryS = 120,
 ) -> None:
     """embed, then load."""
     embed(
@@ -47,7 +57,18 @@ def build(
         keep_queries=keep_queries,
         filter_field=filter_field,
         rebuild=rebuild,
+        allow_partial=allow_partial,
+        quantization=quantization,
+        on_disk=on_disk,
+        hnsw_m=hnsw_m,
+        hnsw_ef_construct=hnsw_ef_construct,
+        collection_shards=collection_shards,
+        replication_factor=replication_factor,
+        write_consistency=write_consistency,
+        batch_points=batch_points,
+        parallel_uploads=parallel_uploads,
         api_key=api_key,
         grpc_port=grpc_port,
         timeout_s=timeout_s,
+        retry_s=retry_s,
     )

@@ -1,59 +1,59 @@
-"""Write a collection: Qdrant in process (Edge) or a Qdrant server, behind one protocol."""
+"""Write collections: Qdrant in process (Edge) or a Qdrant server, behind one protocol."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from pathlib import Path
 
-from app.index import IndexContract, IndexLocation, ServerAccess
+from rich.console import Console
+
+from app.index import IndexLocation, ServerAccess
 from app.index.server import connect
-from app.passages import Passage
-from app.vectors import Vectors
-from offline.writers.edge import EdgeWriter
-from offline.writers.server import ServerWriter
+from offline.writers.edge_store import EdgeStore
+from offline.writers.protocol import CollectionStore, CollectionWriter, Quantization, Storage
+from offline.writers.server_store import ServerStore
 
-__all__ = ["CollectionWriter", "EdgeWriter", "ServerWriter", "open_writer"]
+__all__ = [
+    "CollectionStore",
+    "CollectionWriter",
+    "EdgeStore",
+    "Quantization",
+    "ServerStore",
+    "Storage",
+    "Uploads",
+    "open_store",
+]
 
 
-class CollectionWriter(Protocol):
-    """Fills one fresh collection and makes it live.
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """How passages go to a server."""
 
-    Every method raises ``IndexUnavailable`` where the engine does not answer.
+    batch_points: int = 128
+    """Passages per call, 1 to 1024; an Edge folder takes as many per update."""
+    parallel: int | None = None
+    """Calls under way at once; None is 4 for a server.  An Edge folder has one writer."""
+    retry_s: float = 120
+    """How long a call is made again before the load gives up."""
+
+
+def open_store(
+    location: IndexLocation,
+    access: ServerAccess,
+    console: Console,
+    state: Path = Path(),
+    storage: Storage = Storage(),  # noqa: B008, frozen
+    uploads: Uploads = Uploads(),
+) -> CollectionStore:
+    """The store of a location.
+
+    Args:
+        location: where; a server is connected to with the first call.
+        access: how to reach a server.
+        console: where waiting is told.
+        state: a folder for what loads into a server have to remember.
+        storage: how collections are made.
+        uploads: how passages go to a server.
     """
-
-    async def live(self, alias: str) -> str | None:
-        """The collection that the alias points at."""
-
-    async def contract(self, collection: str) -> IndexContract | None:
-        """What a collection says about itself, None where there is none."""
-
-    async def reserve(self, payload_bytes: int, contract: IndexContract) -> None:
-        """Refuse before the first write what will not fit.
-
-        Raises:
-            OutOfSpace: there is too little room on the disk.
-        """
-
-    async def begin(self, collection: str, contract: IndexContract) -> None:
-        """Drop what a killed load left under that name and create it empty."""
-
-    async def write(self, passages: Sequence[Passage], vectors: Vectors) -> None:
-        """Upsert passages with their fused vectors, float32 [n, dimension]."""
-
-    async def finish(self, contract: IndexContract) -> None:
-        """Make durable what was written, and mark the collection complete."""
-
-    async def count(self) -> int: ...
-
-    async def read_vectors(self, docids: Sequence[str]) -> dict[str, list[float]]:
-        """Stored vectors by docid; missing passages are left out."""
-
-    async def publish(self, alias: str, collection: str) -> None:
-        """Point the alias at the collection, in one atomic step."""
-
-    async def close(self) -> None: ...
-
-
-def open_writer(location: IndexLocation, access: ServerAccess) -> CollectionWriter:
-    """The writer for a location; a server is connected to lazily."""
     if location.folder is not None:
-        return EdgeWriter(location.folder)
-    return ServerWriter(connect(str(location.url), access))
+        return EdgeStore(location.folder, storage, console)
+    client = connect(str(location.url), access)
+    return ServerStore(client, state, storage, console, uploads.parallel or 4, uploads.retry_s)

@@ -1,6 +1,6 @@
 """kill -9 in the middle of embed and of load, then the same command again: the index is the same."""
 
-import json
+import asyncio
 import os
 import shutil
 import signal
@@ -17,16 +17,16 @@ from rich.console import Console
 
 from app.bundle import Bundle
 from app.errors import NotReady
+from app.index import IndexContract
 from app.index.edge import EdgeIndex
 from offline.embed import EmbedRequest, embed
-from offline.run import Run, RunManifest, run_id_of
-from offline.shards import Shard, read_shard, write_shard
-from offline.staging import stage
+from offline.load import LoadRequest, load
+from offline.run import Run
+from offline.shards import read_shard
 from tests.conftest import ROOT, SmallCorpus
-from tests.contracts import IDENTITY
+from tests.runs import random_run
 
 Offline = Callable[..., subprocess.CompletedProcess[str]]
-LANGUAGES = ["ar", "te"]
 
 
 def start(*arguments: object) -> subprocess.Popen[bytes]:
@@ -86,40 +86,6 @@ def test_a_killed_embed_goes_on_and_comes_to_the_same_vectors(
     assert "embedded already" in again.stdout
 
 
-def big_run(folder: Path, passages: int = 20_000) -> Path:
-    """A finished run large enough to be killed while it loads; its vectors are random."""
-    folder.mkdir()
-    corpus, queries = folder / "c.jsonl", folder / "q.jsonl"
-    corpus.write_text("".join(json.dumps({"docid": str(n), "text": f"passage {n}"}) + "\n" for n in range(passages)))
-    line = {"generated_queries": {code: ["q"] for code in LANGUAGES}}
-    queries.write_text("".join(json.dumps({"docid": str(n)} | line) + "\n" for n in range(passages)))
-    run = Run(folder / "vectors")
-    run.folder.mkdir()
-    report = stage(run.staging_path, corpus, queries)
-    manifest = RunManifest(
-        run_id=run_id_of(IDENTITY, report),
-        encoder=IDENTITY,
-        corpus_sha256="c",
-        queries_sha256="q",
-        ignore_unmatched=False,
-        languages=LANGUAGES,
-        shard_size=5000,
-        report=report,
-    )
-    run.begin(manifest)
-    random = np.random.default_rng(0)
-    for number in range(manifest.shard_count):
-        rows = manifest.rows(number)
-        size = (len(rows), IDENTITY.dimension)
-        shard = Shard(
-            random.normal(size=size).astype(np.float32),
-            random.normal(size=(size[0], 2, size[1])).astype(np.float32),
-            np.ones((size[0], 2), np.int32),
-        )
-        write_shard(run.shard_path(number), shard, manifest.run_id, rows)
-    return run.folder
-
-
 def stored(folder: Path) -> dict[str, list[float]]:
     """Every vector of the live Edge index by docid."""
     home = (folder / "passages").resolve()
@@ -138,33 +104,46 @@ def stored(folder: Path) -> dict[str, list[float]]:
 
 @pytest.fixture(scope="module")
 def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return big_run(tmp_path_factory.mktemp("big") / "run")
+    """Large enough to be killed while it loads."""
+    return random_run(tmp_path_factory.mktemp("big") / "run", 20_000, 5000)
 
 
-def test_a_killed_load_is_done_again_and_comes_to_the_same_index(
-    vectors: Path, tmp_path: Path, run_offline: Offline
+@pytest.fixture(scope="module")
+def undisturbed(vectors: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
+    """What a load that nobody kills stores."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    asyncio.run(load(LoadRequest(vectors, f"edge:{folder}", "passages", 0.05), Console(quiet=True)))
+    return stored(folder)
+
+
+@pytest.mark.parametrize("left", ["as it was", "damaged", "without its contract"])
+def test_a_killed_load_goes_on_after_what_it_marked_and_comes_to_the_same_index(
+    vectors: Path, undisturbed: dict[str, list[float]], tmp_path: Path, run_offline: Offline, left: str
 ) -> None:
-    def arguments(folder: str) -> list[object]:
-        return ["load", "--vectors", vectors, "--index", f"edge:{tmp_path / folder}", "--alpha", 0.05]
+    command = ["load", "--vectors", vectors, "--index", f"edge:{tmp_path / 'killed'}", "--alpha", 0.05]
 
-    def half_written() -> bool:
-        # the log is created at its full length, so its blocks on disk tell what was written
-        logs = (tmp_path / "killed").glob("passages-*/shard/wal/open-*")
-        return any(log.stat().st_blocks > 256 for log in logs)
+    def marks() -> list[str]:
+        return [mark for file in (tmp_path / "killed").glob("*/loaded/*.marks") for mark in file.read_text().split()]
 
-    kill_when(start(*arguments("killed")), half_written)
+    kill_when(start(*command), lambda: len(marks()) >= 1)
     assert not (tmp_path / "killed" / "passages").exists()  # nothing half-written is live
-    (left,) = (tmp_path / "killed").glob("passages-*")
-    shard = qdrant_edge.EdgeShard.load(str(left / "shard"))
-    written = shard.count(qdrant_edge.CountRequest(exact=True))
-    shard.close()
-    assert 0 < written < 20_000
+    (home,) = (tmp_path / "killed").glob("passages-*")
+    begun, marked = IndexContract.model_validate_json((home / "contract.json").read_bytes()), len(marks())
+    assert 1 <= marked < 4
+    if left == "damaged":
+        for segment in home.glob("shard/segments/*/segment.json"):
+            segment.write_text("damaged")
+    if left == "without its contract":
+        (home / "contract.json").unlink()
 
-    for folder in ("killed", "whole"):
-        done = run_offline(*arguments(folder))
-        assert done.returncode == 0, done.stderr
-        assert "20,000 passages, alpha 0.05, verified and live" in done.stdout
-    assert stored(tmp_path / "killed") == stored(tmp_path / "whole")
+    done = run_offline(*command)
+    assert done.returncode == 0, done.stderr
+    assert "20,000 passages, alpha 0.05, verified and live" in done.stdout
+    assert (f"going on after {marked * 5000:,} passages" in done.stdout) == (left == "as it was")
+    contract = IndexContract.model_validate_json((home / "contract.json").read_bytes())
+    assert (contract.build_id == begun.build_id) == (left == "as it was")
+    assert not (home / "loaded").exists()
+    assert stored(tmp_path / "killed") == undisturbed
 
 
 async def test_loading_again_changes_nothing_and_another_alpha_takes_over(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from qdrant_client import AsyncQdrantClient
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from rich.console import Console
 
 from app.bundle import EncoderIdentity
 from app.errors import IndexUnavailable, InvalidRequest, NotReady, RunConflict
@@ -19,7 +20,7 @@ from app.index.filters import Condition, parse_filter
 from app.index.server import ServerAccess, ServerIndex, call, connect
 from app.passages import Passage
 from app.vectors import Vectors
-from offline.writers import CollectionWriter, EdgeWriter, ServerWriter
+from offline.writers import CollectionStore, EdgeStore, ServerStore, Storage
 from tests.contracts import IDENTITY, contract
 
 pytestmark = [
@@ -32,6 +33,7 @@ PASSAGES = [
     Passage("b", "", "second", {"topic": "History", "year": 1950, "weight": 1.5, "open": False}),
     Passage("ç d", "D", "third ఈఫిల్", {"topic": ["Arts", "Music"], "year": 2000}),
 ]
+QUIET = Console(quiet=True)
 VECTORS = np.array([[1, 0, 0, 0], [0.8, 0.6, 0, 0], [0, 0, 0, 2]], np.float32)
 ALONG_FIRST = np.array([1, 0, 0, 0], np.float32)
 
@@ -43,17 +45,19 @@ class Engine:
     client: AsyncQdrantClient | None = None
     folder: Path | None = None
 
-    def writer(self) -> CollectionWriter:
-        return ServerWriter(self.client) if self.client else EdgeWriter(self.folder or Path())
+    def store(self, storage: Storage = Storage()) -> CollectionStore:  # noqa: B008, frozen
+        if self.client:
+            return ServerStore(self.client, Path("unused"), storage, QUIET)
+        return EdgeStore(self.folder or Path(), storage, QUIET)
 
     async def open(self, alias: str) -> PassageIndex:
         return (
             await ServerIndex.open(self.client, alias) if self.client else EdgeIndex.open(self.folder or Path(), alias)
         )
 
-    async def release(self, writer: CollectionWriter) -> None:
-        if self.folder:  # an Edge shard serves one holder at a time; the server's client goes on
-            await writer.close()
+    async def release(self, store: CollectionStore) -> None:
+        if self.folder:  # an Edge folder has one writer at a time; the server's client goes on
+            await store.close()
 
 
 @pytest.fixture(params=["edge", "memory", "server"])
@@ -87,15 +91,19 @@ async def fill(
     passages: Sequence[Passage] = PASSAGES,
     vectors: Vectors = VECTORS,
     identity: EncoderIdentity = IDENTITY,
+    storage: Storage = Storage(),  # noqa: B008, frozen
 ) -> str:
     """Write a collection and make it live."""
-    writer, said = engine.writer(), contract(encoder=identity, passages=len(passages))
+    store, said = engine.store(storage), contract(encoder=identity, passages=len(passages))
     collection = f"{alias}-{suffix}"
-    await writer.begin(collection, said.model_copy(update={"complete": False}))
+    writer = await store.create(collection, said.model_copy(update={"complete": False}))
     await writer.write(passages, vectors)
-    await writer.finish(said)
-    await writer.publish(alias, collection)
-    await engine.release(writer)
+    await writer.flush()
+    await writer.build_graph()
+    await writer.complete(said)
+    await writer.close()
+    await store.publish(alias, collection)
+    await engine.release(store)
     return collection
 
 
@@ -196,34 +204,66 @@ async def test_the_contract_comes_back_as_it_was_written(engine: Engine, alias: 
 
 
 async def test_vectors_are_read_back_for_verification(engine: Engine, alias: str) -> None:
-    writer = engine.writer()
-    await writer.begin(f"{alias}-1", contract(complete=False))
+    store = engine.store()
+    writer = await store.create(f"{alias}-1", contract(complete=False))
     await writer.write(PASSAGES, VECTORS)
     stored = await writer.read_vectors(["ç d", "nobody"])
     assert stored == {"ç d": pytest.approx([0, 0, 0, 1])}  # cosine stores unit vectors
     assert await writer.count() == 3
-    await engine.release(writer)
+    await writer.close()
+    await engine.release(store)
 
 
 async def test_a_missing_or_incomplete_index_says_what_to_do(engine: Engine, alias: str) -> None:
     with pytest.raises(NotReady, match="offline build"):
         await engine.open(alias)
-    writer = engine.writer()
-    await writer.begin(f"{alias}-1", contract(complete=False))
-    await writer.publish(alias, f"{alias}-1")
-    await engine.release(writer)
+    store = engine.store()
+    writer = await store.create(f"{alias}-1", contract(complete=False))
+    await writer.close()
+    await store.publish(alias, f"{alias}-1")
+    await engine.release(store)
     with pytest.raises(NotReady, match="is incomplete; run `python -m offline load` again"):
         await engine.open(alias)
 
 
-async def test_a_leftover_of_the_same_name_is_replaced(engine: Engine, alias: str) -> None:
-    writer = engine.writer()
-    await writer.begin(f"{alias}-1", contract(complete=False))
-    await writer.write(PASSAGES, VECTORS)
-    await engine.release(writer)
-    await fill(engine, alias, passages=PASSAGES[:1], vectors=VECTORS[:1])
+async def test_what_was_written_is_there_when_it_is_opened_again(engine: Engine, alias: str) -> None:
+    store, name, begun = engine.store(), f"{alias}-1", contract(complete=False)
+    writer = await store.create(name, begun)
+    await writer.write(PASSAGES[:2], VECTORS[:2])
+    await writer.flush()
+    await writer.close()
+    assert await store.contract(name) == begun
+    again = await store.reopen(name, begun)
+    assert again is not None
+    assert await again.count() == 2
+    await again.write(PASSAGES[1:], VECTORS[1:])  # what comes twice is there once
+    assert await again.count() == 3
+    await again.close()
+    await engine.release(store)
+
+
+async def test_a_store_tells_what_it_holds_and_drops_it(engine: Engine, alias: str) -> None:
+    collection = await fill(engine, alias)
+    store = engine.store()
+    assert await store.live(alias) == collection
+    assert await store.aliases(collection) == [alias]
+    assert collection in await store.collections()
+    other = await store.create(f"{alias}-2", contract(complete=False))
+    await other.close()
+    assert await store.holds(f"{alias}-2")
+    await store.drop(f"{alias}-2")
+    assert not await store.holds(f"{alias}-2")
+    assert f"{alias}-2" not in await store.collections()
+    assert await store.contract(f"{alias}-2") is None
+    await engine.release(store)
+
+
+async def test_how_a_collection_is_kept_does_not_change_what_is_found(engine: Engine, alias: str) -> None:
+    await fill(engine, alias, storage=Storage("int8", on_disk=True, hnsw_m=8, hnsw_ef_construct=64))
     index = await engine.open(alias)
-    assert await index.count() == 1
+    hits = await index.query(ALONG_FIRST, 3)
+    assert [hit.passage.docid for hit in hits] == ["a/1", "b", "ç d"]
+    assert [hit.score for hit in hits] == pytest.approx([1.0, 0.8, 0.0], abs=1e-5)
     if engine.folder:
         await index.close()
 
@@ -247,26 +287,53 @@ async def test_an_edge_folder_serves_one_process_and_says_so(tmp_path: Path) -> 
 
 
 async def test_two_loads_into_one_edge_folder_are_refused(tmp_path: Path) -> None:
-    writer = EdgeWriter(tmp_path)
+    store = EdgeStore(tmp_path, Storage(), QUIET)
     with pytest.raises(RunConflict, match="another load is writing"):
-        EdgeWriter(tmp_path)
-    await writer.close()
+        EdgeStore(tmp_path, Storage(), QUIET)
+    await store.close()
+
+
+async def test_a_build_that_a_service_has_open_is_not_dropped(tmp_path: Path) -> None:
+    engine = Engine(folder=tmp_path)
+    collection = await fill(engine, "passages")
+    index, store = await engine.open("passages"), engine.store()
+    with pytest.raises(RunConflict, match=r"another process has .* open; stop that service first"):
+        await store.drop(collection)
+    await index.close()
+    await store.drop(collection)
+    await store.close()
+
+
+async def test_a_quantised_edge_index_scores_with_the_vectors_themselves(tmp_path: Path) -> None:
+    engine, random = Engine(folder=tmp_path), np.random.default_rng(0)
+    size = 6000  # 12 MB of vectors: below 10 the engine quantises nothing
+    vectors = random.normal(size=(size, 512)).astype(np.float32)
+    wide = IDENTITY.model_copy(update={"dimension": 512})
+    passages = [Passage(str(number), "", "text") for number in range(size)]
+    await fill(engine, "passages", passages=passages, vectors=vectors, identity=wide, storage=Storage("int8", hnsw_m=4))
+    assert list((tmp_path / "passages").resolve().rglob("quantized.data"))
+    index = await engine.open("passages")
+    question = random.normal(size=512).astype(np.float32)
+    cosines = vectors @ question / np.linalg.norm(vectors, axis=1) / np.linalg.norm(question)
+    for hit in await index.query(question, 10):
+        assert hit.score == pytest.approx(cosines[int(hit.passage.docid)], abs=1e-5)
+    await index.close()
 
 
 async def test_a_folder_in_the_place_of_the_alias_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "passages").mkdir()
-    writer = EdgeWriter(tmp_path)
+    store = EdgeStore(tmp_path, Storage(), QUIET)
     with pytest.raises(RunConflict, match="is no link made by a load"):
-        await writer.live("passages")  # asked before anything is written
-    await writer.close()
+        await store.live("passages")  # asked before anything is written
+    await store.close()
 
 
 async def test_a_collection_in_the_place_of_the_alias_is_left_alone() -> None:
     client = AsyncQdrantClient(":memory:")
-    writer = ServerWriter(client)
-    await writer.begin("passages", contract())
+    store = ServerStore(client, Path("unused"), Storage(), QUIET)
+    await store.create("passages", contract())
     with pytest.raises(RunConflict, match="give another --collection"):
-        await writer.live("passages")
+        await store.live("passages")
     await client.close()
 
 

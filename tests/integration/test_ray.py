@@ -1,6 +1,7 @@
 """generate and embed on a Ray cluster of two workers come to what one process comes to, even when one is killed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -9,17 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from qdrant_client import QdrantClient
 from rich.console import Console
 
 from app.bundle import Bundle
+from app.passages import point_id
 from offline.embed import EmbedRequest, embed
 from offline.generate.job import GenerateRequest, generate
 from offline.generate.sources import Seq2SeqSource
 from offline.run import Run
 from offline.shards import read_shard
 from tests import tiny
-from tests.conftest import SmallCorpus
+from tests.conftest import SMALL_PASSAGES, Built, SmallCorpus
 from tests.integration.test_crash_and_resume import start
+from tests.qdrant_stub import running_stub
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 Offline = Callable[..., subprocess.CompletedProcess[str]]
@@ -99,3 +103,34 @@ def test_what_a_worker_raises_on_purpose_is_one_line(
     assert failed.returncode == 7
     (line,) = [line for line in failed.stderr.splitlines() if not line.startswith("[")]  # Ray's own begin so
     assert line.startswith("error: the chat server http://127.0.0.1:9/v1/chat/completions does not answer")
+
+
+def test_a_load_on_ray_fills_a_server_as_one_process_does(
+    built: Built, small_corpus: SmallCorpus, tmp_path: Path, run_offline: Offline
+) -> None:
+    vectors = tmp_path / "vectors"
+    shutil.copytree(built.vectors, vectors)
+    with running_stub() as stub:
+        server = ["--index", stub.url, "--grpc-port", 0]
+        done = run_offline("load", "--vectors", vectors, *server, "--collection", "ray", *ON_RAY)
+        assert done.returncode == 0, done.stderr
+        assert "48 of 48 passages" in done.stdout
+        local = run_offline("load", "--vectors", vectors, *server, "--collection", "local")
+        assert local.returncode == 0, local.stderr
+        mine, theirs = (content(stub.url, alias, small_corpus.docids) for alias in ("ray", "local"))
+    assert len(mine) == SMALL_PASSAGES
+    assert mine == theirs
+
+
+def content(url: str, alias: str, docids: list[str]) -> dict[str, object]:
+    """Vector and payload of every passage."""
+    client = QdrantClient(url, check_compatibility=False)
+    records = client.retrieve(alias, [point_id(docid) for docid in docids], with_payload=True, with_vectors=True)
+    client.close()
+    return {str(record.id): (record.vector, record.payload) for record in records}
+
+
+def test_a_load_on_ray_into_an_edge_folder_is_refused(built: Built, tmp_path: Path, run_offline: Offline) -> None:
+    failed = run_offline("load", "--vectors", built.vectors, "--index", f"edge:{tmp_path / 'i'}", *ON_RAY)
+    assert failed.returncode == 2
+    assert "an Edge folder has one writer" in failed.stderr
