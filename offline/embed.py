@@ -98,7 +98,9 @@ def _embed_shards(
     if done:
         console.print(f"run {manifest.run_id}: going on after {done:,} passages")
     threads = request.threads or usable_cores()
-    spec = ShardEmbedderSpec(run.folder, request.bundle, request.max_batch_tokens, threads, request.device)
+    spec = ShardEmbedderSpec(
+        run.folder.resolve(), request.bundle.resolve(), request.max_batch_tokens, threads, request.device
+    )
     title = "embedding" if request.share.is_whole else f"embedding part {request.share}"
     with progress(console, title, own, done) as advance:
         if request.engine is not None:

@@ -39,6 +39,7 @@ def load_by_shares(request: LoadRequest, engine: Engine, shares: int, console: C
 
     Raises: as ``load`` does.
     """
+    request = replace(request, vectors=request.vectors.resolve())  # workers have folders of their own to start in
     manifest = Run(request.vectors).manifest()
     if manifest is not None:
         with progress(console, "loading", manifest.report.passages) as advance:

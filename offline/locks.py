@@ -1,7 +1,7 @@
 """One writer a folder, or one a share of it; a lock goes with its process, however that ends."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -22,13 +22,15 @@ def worker_lock(folder: Path, share: Share = Share()) -> Iterator[None]:  # noqa
         RunConflict: another process holds the same share, or works on the folder in other shares.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    own = _path(folder, share)
-    with _held(own, f"another process is writing {folder}; wait for it or give another folder"):
-        for other in folder.glob(f"{PREFIX}*-of-*"):
-            if not other.name.endswith(f"-of-{share.of}"):
-                parts = other.name.removeprefix(f"{PREFIX}-").replace("-of-", "/")
-                with _held(other, f"another process is writing part {parts} of {folder}; give all the same N"):
-                    pass
+    with ExitStack() as held:
+        with FileLock(folder / f"{PREFIX}-guard"):  # or workers that start together would find one another looking
+            own = folder / f"{PREFIX}-{share.number}-of-{share.of}"
+            held.enter_context(_held(own, f"another process is writing {folder}; wait for it or give another folder"))
+            for other in folder.glob(f"{PREFIX}-*-of-*"):
+                if not other.name.endswith(f"-of-{share.of}"):
+                    parts = other.name.removeprefix(f"{PREFIX}-").replace("-of-", "/")
+                    with _held(other, f"another process is writing part {parts} of {folder}; give all the same N"):
+                        pass
         yield
 
 
@@ -58,10 +60,6 @@ def refuse_strangers(folder: Path, ours: set[str]) -> None:
     strangers = {name for name in found - ours if not name.startswith(PREFIX) and not name.endswith(".partial")}
     if strangers:
         raise RunConflict(f"{folder} holds other files ({min(strangers)}); give another folder")
-
-
-def _path(folder: Path, share: Share) -> Path:
-    return folder / f"{PREFIX}-{share.number}-of-{share.of}"
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 _LOG_INTERVAL_S = 15.0
 
-console = Console()
-"""What the commands print to."""
+console = Console(markup=False, emoji=False, highlight=False)
+"""What the commands print to: texts and names as they are, with no markup in them."""
 
 
 class Advance(Protocol):

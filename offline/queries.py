@@ -35,6 +35,8 @@ class Mended:
     """How often each harmless untidiness was met; filled while the file streams."""
 
     counts: Counter[str] = field(default_factory=Counter)
+    empty: Counter[str] = field(default_factory=Counter)
+    """Language to empty queries dropped."""
 
 
 def read_queries(path: Path, mended: Mended) -> Iterator[QueryLine]:
@@ -76,5 +78,6 @@ def _clean(path: Path, number: int, by_tag: dict[str, Any], mended: Mended) -> Q
         kept = [text.strip() for text in texts if text.strip()]
         mended.counts["language tags with stray spaces or capitals"] += tag != code
         mended.counts["empty queries dropped"] += len(texts) - len(kept)
+        mended.empty[code] += len(texts) - len(kept)
         cleaned.setdefault(code, []).extend(kept)
     return {code: texts for code, texts in sorted(cleaned.items()) if texts}

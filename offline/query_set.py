@@ -5,11 +5,12 @@ many were promised for each passage.  embed and load hold the file against it.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from app.errors import InputError
+from app.languages import normalise_tag
 from offline.generate.generator import GeneratorIdentity
 
 
@@ -33,7 +34,7 @@ class QuerySet(BaseModel):
 
     format: Literal[1] = 1
     generator: GeneratorIdentity
-    languages: list[str]
+    languages: list[Annotated[str, AfterValidator(normalise_tag)]]
     queries_per_language: int
     """Promised for each passage; a filter may have dropped some."""
     passages: int

@@ -6,7 +6,9 @@ since a unit is on disk whole or not at all, doing it again is harmless.
 """
 
 import logging
+import math
 import os
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -73,7 +75,7 @@ class RayEngine:
         try:
             for row in done.iter_rows():
                 if isinstance(row["result"], _Raised):
-                    raise row["result"].kind(row["result"].message)
+                    raise row["result"].error
                 yield row["result"]
         finally:
             if self.address is None:
@@ -84,8 +86,8 @@ class RayEngine:
             return
         try:
             ray.init(
-                address=self.address,
-                num_cpus=None if self.address else max(1, round(self.workers * self.cpus)),
+                address=self.address or "local",
+                num_cpus=None if self.address else math.ceil(self.workers * self.cpus),
                 include_dashboard=False if self.address is None else None,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
@@ -99,10 +101,9 @@ class RayEngine:
 
 @dataclass(frozen=True, slots=True)
 class _Raised:
-    """An error that a worker raised on purpose: Ray would wrap it in pages of its own."""
+    """An error that has a line of its own for people: Ray would wrap it in pages."""
 
-    kind: type[XqgError]
-    message: str
+    error: Exception
 
 
 class _Actor:
@@ -117,8 +118,8 @@ class _Actor:
         try:
             self._worker = self._worker or self._make_worker()
             results.extend(self._worker.run(batch["unit"].tolist()))
-        except XqgError as error:
-            results.append(_Raised(type(error), error.message))
+        except (XqgError, OSError, sqlite3.Error) as error:
+            results.append(_Raised(error))
         column = np.empty(len(results), dtype=object)
         column[:] = results
         return {"result": column}

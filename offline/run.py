@@ -6,7 +6,6 @@ give the same id wherever and whenever they meet.
 """
 
 import hashlib
-import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -87,8 +86,6 @@ class Run:
 
     def begin(self, manifest: RunManifest) -> None:
         (self.folder / "shards").mkdir(exist_ok=True)
-        with (self.folder / STAGING).open("rb") as staged:  # on disk before the manifest says so
-            os.fsync(staged.fileno())
         write_atomically(self.folder / MANIFEST, manifest.model_dump_json(indent=1))
 
     def staging(self) -> AbstractContextManager[sqlite3.Connection]:

@@ -7,6 +7,7 @@ order, each with its queries.
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +18,6 @@ from typing import Any
 
 from app.errors import InputError
 from app.index.contract import FieldType
-from app.languages import normalise_tag
 from app.passages import Passage
 from offline.corpus import read_corpus
 from offline.queries import Mended, Queries, read_queries
@@ -50,6 +50,8 @@ class StagingReport:
     """Per language, how many passages have fewer queries than the file's sidecar promises."""
     lacking_examples: list[str] = field(default_factory=list)
     """Docid and language of the first few of them."""
+    empty_queries: dict[str, int] = field(default_factory=dict)
+    """Per language, how many queries were dropped since they are empty."""
 
 
 def stage(
@@ -77,6 +79,8 @@ def stage(
         if promised is not None:
             report = _held_against(database, report, promised)
     database.close()
+    with path.open("rb") as staged:  # on disk before a manifest says so
+        os.fsync(staged.fileno())
     return report
 
 
@@ -173,6 +177,7 @@ def _report(database: sqlite3.Connection, mended: Mended, with_queries: bool) ->
         queries_digest=queries_digest.hexdigest() if with_queries else None,
         mended={what: count for what, count in mended.counts.items() if count},
         without_queries=without,
+        empty_queries=dict(+mended.empty),
     )
 
 
@@ -180,7 +185,7 @@ def _held_against(database: sqlite3.Connection, report: StagingReport, promised:
     """The report with what lacks of the queries that the sidecar promises."""
     lacking: dict[str, int] = {}
     examples: list[str] = []
-    for code in map(normalise_tag, promised.languages):
+    for code in promised.languages:
         there = (
             f"coalesce(json_array_length(queries, '$.{code}'), 0) + coalesce(json_extract(filtered_out, '$.{code}'), 0)"
         )

@@ -37,6 +37,10 @@ class Fault:
     finish_reason: str = "stop"
     drop: bool = False
     """Close the connection without an answer."""
+    hang: bool = False
+    """Answer nothing for as long as the server lives."""
+    drip: bool = False
+    """Send a byte now and then."""
 
 
 @dataclass
@@ -58,6 +62,7 @@ class ChatStub:
         self.asked: list[Asked] = []
         self.lock = threading.Lock()
         self.url = ""
+        self.closed = threading.Event()
 
     def answer(self, asked: Asked) -> Fault:
         with self.lock:
@@ -85,6 +90,9 @@ def chatting() -> Iterator[ChatStub]:
             if fault.drop:
                 self.close_connection = True
                 return
+            if fault.hang:
+                stub.closed.wait()
+                return
             text = (fault.content or good)(asked.languages)
             completion = {
                 "choices": [{"message": {"content": text}, "finish_reason": fault.finish_reason}],
@@ -96,7 +104,14 @@ def chatting() -> Iterator[ChatStub]:
                 self.send_header(name, value)
             self.send_header("content-length", str(len(answer)))
             self.end_headers()
-            self.wfile.write(answer)
+            try:
+                for start in range(len(answer)) if fault.drip else ():
+                    self.wfile.write(answer[start : start + 1])
+                    if stub.closed.wait(0.1):
+                        return
+                self.wfile.write(answer)
+            except OSError:  # the client has given up
+                self.close_connection = True
 
         def log_message(self, *args: object) -> None:
             """Keep the test's output clean."""
@@ -108,5 +123,6 @@ def chatting() -> Iterator[ChatStub]:
         try:
             yield stub
         finally:
+            stub.closed.set()
             server.shutdown()
             thread.join()

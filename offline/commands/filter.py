@@ -18,9 +18,19 @@ def filter_command(
     output: Annotated[Path, typer.Option(help="Folder of the queries that stay.")],
     bundle: Annotated[Path | None, typer.Option(help="Encoder that scores; without, the rules alone decide.")] = None,
     keep_share: options.KeepShare = 1.0,
+    ignore_unmatched: options.IgnoreUnmatched = False,
     batch_tokens: options.BatchTokens = 512,
     device: options.Device = "cpu",
 ) -> None:
     """Drop queries that break a rule, and, by score, those least like their passage."""
-    request = FilterRequest(corpus, queries, output, bundle, keep_share, max_batch_tokens=batch_tokens, device=device)
+    request = FilterRequest(
+        corpus,
+        queries,
+        output,
+        bundle,
+        keep_share,
+        max_batch_tokens=batch_tokens,
+        device=device,
+        ignore_unmatched=ignore_unmatched,
+    )
     filter_queries(request, console)

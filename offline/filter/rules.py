@@ -5,6 +5,7 @@ Measured on XOR-TyDi's 32,877 human questions: the rules refuse 6, all of them n
 are Finnish all the same) they refuse 86 % where Finnish is asked for.
 """
 
+import unicodedata
 from functools import cache
 from typing import Literal
 
@@ -57,16 +58,16 @@ def fault_of(query: str, script: str, passage: Passage, others: set[str]) -> Fau
 
 
 def key_of(text: str) -> str:
-    """The words of a text without case and punctuation: what makes two queries the same."""
-    return _NO_WORD.sub(" ", text.casefold()).strip()
+    """The words of a text without case, punctuation and ways to compose letters: what makes two queries the same."""
+    return _NO_WORD.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
 
 
 def _is_in(query: str, script: str) -> bool:
     pattern = _SCRIPTS[script]
-    letters = len(_LETTER.findall(query))
-    own = sum(1 for letter in _LETTER.findall(query) if pattern.match(letter))
-    foreign = letters - own - sum(1 for letter in _LETTER.findall(query) if _LATIN.match(letter))
-    if not own or own < _OWN_SHARE * letters or (script != "Latn" and foreign > own):
+    letters = _LETTER.findall(query)
+    own = sum(1 for letter in letters if pattern.match(letter))
+    foreign = len(letters) - own - sum(1 for letter in letters if _LATIN.match(letter))
+    if not own or own < _OWN_SHARE * len(letters) or (script != "Latn" and foreign > own):
         return False
     if script == "Jpan":
         return _KANA.search(query) is not None

@@ -18,7 +18,6 @@ CREATE TABLE IF NOT EXISTS about (settings TEXT NOT NULL, rows INTEGER NOT NULL)
 CREATE TABLE IF NOT EXISTS verdicts (
     row INTEGER, language TEXT, number INTEGER, fault TEXT, score REAL, PRIMARY KEY (row, language, number)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS by_score ON verdicts (language, score);
 """
 
 
@@ -41,8 +40,8 @@ class Verdicts:
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path, settings: str) -> Iterator["Verdicts"]:
-        """Open or begin the file.
+    def open(cls, path: Path, settings: str, anew: bool = False) -> Iterator["Verdicts"]:
+        """Open or begin the file; ``anew`` begins it again where it is of other input or settings.
 
         Raises:
             RunConflict: it was begun with other input or settings.
@@ -53,6 +52,9 @@ class Verdicts:
             found = database.execute("SELECT settings FROM about").fetchone()
             if found is None:
                 database.execute("INSERT INTO about VALUES (?, 0)", (settings,))
+            elif found[0] != settings and anew:
+                database.execute("DELETE FROM verdicts")
+                database.execute("UPDATE about SET settings = ?, rows = 0", (settings,))
             elif found[0] != settings:
                 raise RunConflict(f"{path.parent} holds a filter of other input or settings; give another folder")
             yield cls(database)
@@ -76,25 +78,23 @@ class Verdicts:
 
     def threshold(self, language: str, keep_share: float) -> float:
         """The lowest score in the best ``keep_share`` of a language's scored queries."""
+        if keep_share == 1:
+            return -math.inf
+        # made once all are judged: one that grew with them would be written at random places
+        self._database.execute("CREATE INDEX IF NOT EXISTS by_score ON verdicts (language, score)")
         (count,) = self._database.execute(
             "SELECT count(score) FROM verdicts WHERE language = ?", (language,)
         ).fetchone()
         kept = math.ceil(count * keep_share - 1e-9)
-        if kept >= count:
+        if not count:
             return -math.inf
         found = self._database.execute(
             "SELECT score FROM verdicts WHERE language = ? AND score IS NOT NULL ORDER BY score DESC LIMIT 1 OFFSET ?",
-            (language, max(kept - 1, 0)),
+            (language, kept - 1),
         ).fetchone()
-        return float(found[0]) if kept else math.inf
+        return float(found[0])
 
     def of_row(self, row: int) -> dict[tuple[str, int], Verdict]:
         """The verdicts on a passage's queries, by language and number."""
         found = self._database.execute("SELECT row, language, number, fault, score FROM verdicts WHERE row = ?", (row,))
         return {(each.language, each.number): each for each in (Verdict(*fields) for fields in found)}
-
-    def faults(self) -> Iterator[tuple[str, str, int]]:
-        """Language, fault and how often."""
-        yield from self._database.execute(
-            "SELECT language, fault, count(*) FROM verdicts WHERE fault IS NOT NULL GROUP BY language, fault"
-        )

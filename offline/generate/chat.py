@@ -3,17 +3,23 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
 from itertools import groupby
 from typing import Any
 
+import regex
+from anyio.from_thread import start_blocking_portal
+
 from app.languages import LANGUAGES
 from offline.filter.rules import fault_of, key_of
-from offline.generate.chat_client import ChatClient, Completion
+from offline.generate.chat_client import ChatClient, Completion, PassageRefused
 from offline.generate.generator import Answer, Answers, Wanted
 from offline.generate.sources import ChatSource
 
 _BY_CODE = {language.code: language for language in LANGUAGES}
+
+_UNPRINTABLE = regex.compile(r"[\p{Cc}\p{Cs}]")  # control characters and halves of surrogate pairs
 
 _SYSTEM = (
     "You write search questions for a cross-lingual search engine. You get an English passage. For each language "
@@ -25,18 +31,24 @@ _SYSTEM = (
 
 
 class ChatGenerator:
-    """Asks for all languages of a passage at once, then again for what lacks."""
+    """Asks for all languages of a passage at once, then again for what lacks.
+
+    Requests run on an event loop in a thread of its own, so that closing ends them wherever they are.
+    """
 
     rounds = 3
 
     def __init__(self, source: ChatSource) -> None:
         self._source = source
-        self._client = ChatClient(source)
-        self._pool = ThreadPoolExecutor(source.concurrency, thread_name_prefix="chat")
+        self._running = start_blocking_portal()
+        self._portal = self._running.__enter__()
+        self._client = self._portal.call(partial(ChatClient, source))
+        self._under_way: set[Future[tuple[list[Answer], Counter[str]]]] = set()
 
     def generate(self, wanted: Sequence[Wanted]) -> Answers:
         passages = [list(group) for _, group in groupby(wanted, key=lambda each: each.passage.docid)]
-        futures = [self._pool.submit(self._ask, group) for group in passages]
+        futures = [self._portal.start_task_soon(self._ask, group) for group in passages]
+        self._under_way.update(futures)
         answers = Answers([])
         try:
             for future in futures:
@@ -46,21 +58,27 @@ class ChatGenerator:
         finally:
             for future in futures:
                 future.cancel()
+            self._under_way.difference_update(futures)
         return answers
 
-    def _ask(self, wanted: Sequence[Wanted]) -> tuple[list[Answer], Counter[str]]:
+    async def _ask(self, wanted: Sequence[Wanted]) -> tuple[list[Answer], Counter[str]]:
         """One request for what one passage lacks."""
-        completion = self._client.complete(
-            _SYSTEM, _prompt(wanted), _schema(wanted), self._source.seed + max(each.drawn for each in wanted)
-        )
+        seed = self._source.seed + max(each.drawn for each in wanted)
+        try:
+            completion = await self._client.complete(_SYSTEM, _prompt(wanted), _schema(wanted), seed)
+        except PassageRefused as refused:
+            return [Answer([], str(refused)) for _ in wanted], Counter(requests=1)
         by_code, problem = parse(completion)
         if problem:
             return [Answer([], problem) for _ in wanted], completion.tally
         return [_accepted(each, by_code.get(each.language)) for each in wanted], completion.tally
 
     def close(self) -> None:
-        self._client.close()  # first, so that nobody waits for a server's pause
-        self._pool.shutdown(cancel_futures=True)
+        """End all requests, whatever they wait for."""
+        for future in list(self._under_way):
+            future.cancel()
+        self._portal.call(self._client.close)
+        self._running.__exit__(None, None, None)
 
 
 def parse(completion: Completion) -> tuple[dict[str, Any], str]:
@@ -72,11 +90,17 @@ def parse(completion: Completion) -> tuple[dict[str, Any], str]:
         found = json.loads(text)
     except (ValueError, RecursionError):
         if completion.is_cut:
-            return {}, "the answer was cut at the token limit"
+            return {}, "the answer was cut at the token limit (--max-new-tokens)"
         return {}, f"the answer is no JSON: {' '.join(text.split())[:60]!r}"
     if not isinstance(found, dict):
         return {}, "the answer is JSON, but no object"
-    return found, ""
+    return {_code_of(key): value for key, value in found.items()}, ""
+
+
+def _code_of(key: str) -> str:
+    """``"AR"`` and ``"Arabic"`` are ``"ar"``; other keys stay as they are."""
+    name = key.strip().lower()
+    return next((each.code for each in LANGUAGES if name in (each.code, each.name.lower())), name)
 
 
 def _accepted(wanted: Wanted, texts: object) -> Answer:
@@ -87,7 +111,7 @@ def _accepted(wanted: Wanted, texts: object) -> Answer:
     accepted: list[str] = []
     faults: Counter[str] = Counter()
     for text in texts:
-        query = " ".join(text.split())
+        query = " ".join(_UNPRINTABLE.sub(" ", text).split())
         fault = fault_of(query, _BY_CODE[wanted.language].script, wanted.passage, seen)
         if fault:
             faults[fault] += 1

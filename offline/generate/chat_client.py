@@ -1,6 +1,7 @@
 """ChatClient: requests to a chat server, sent again where that may help."""
 
-import threading
+import asyncio
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -8,22 +9,15 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    sleep_using_event,
-    stop_after_delay,
-    stop_any,
-    stop_when_event_set,
-    wait_random_exponential,
-)
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from app.errors import ConfigurationError, GeneratorUnavailable
 from offline.generate.sources import ChatSource
 
 _LONGEST_PAUSE_S = 60.0
+_LONGEST_ANSWER_BYTES = 4 * 2**20
 _TEMPORARY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+_OF_THIS_PASSAGE = {400, 413, 422}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +30,10 @@ class Completion:
     tally: "Counter[str]"
 
 
+class PassageRefused(Exception):
+    """The server takes other requests, but not this one: too long for it, or its filter objects."""
+
+
 class _Again(Exception):
     """A fault that may be over when asked again."""
 
@@ -45,24 +43,25 @@ class _Again(Exception):
 
 
 class ChatClient:
-    """Sends chat completions; the key goes into the header and nowhere else."""
+    """Sends chat completions; the key goes into the header and nowhere else.  Lives on one event loop."""
 
     def __init__(self, source: ChatSource) -> None:
         self._source = source
         headers = {"Authorization": f"Bearer {source.api_key}"} if source.api_key else {}
-        limits = httpx.Limits(max_connections=source.concurrency)
-        self._http = httpx.Client(headers=headers, timeout=source.timeout_s, limits=limits)
-        self._closed = threading.Event()
+        self._http = httpx.AsyncClient(headers=headers, timeout=source.timeout_s)
+        self._at_once = asyncio.Semaphore(source.concurrency)
         self._url = f"{source.base_url.rstrip('/')}/chat/completions"
+        self._has_answered = False
 
-    def complete(self, system: str, prompt: str, schema: dict[str, Any], seed: int) -> Completion:
+    async def complete(self, system: str, prompt: str, schema: dict[str, Any], seed: int) -> Completion:
         """One answer.
 
         Raises:
+            PassageRefused: this request is refused, though others were not.
             GeneratorUnavailable: the server stayed down, busy or unintelligible for ``retry_s``.
-            ConfigurationError: it refuses the key, the model or the request; asking again is no use.
+            ConfigurationError: it refuses the key, the model or every request; asking again is no use.
         """
-        body = {
+        body: dict[str, Any] = {
             "model": self._source.model,
             "messages": [{"role": "system", "content": system}, {"role": "user", "content": prompt}],
             "temperature": self._source.temperature,
@@ -74,61 +73,89 @@ class ChatClient:
             body["response_format"] = {"type": "json_schema", "json_schema": strict}
         elif self._source.structured == "json_object":
             body["response_format"] = {"type": "json_object"}
-        retrying = Retrying(
+        retrying = AsyncRetrying(
             retry=retry_if_exception_type(_Again),
             wait=_pause,
-            stop=stop_any(stop_after_delay(self._source.retry_s), stop_when_event_set(self._closed)),
-            sleep=sleep_using_event(self._closed),
+            stop=stop_after_delay(self._source.retry_s),
             reraise=True,
         )
         try:
-            completion = retrying(self._send, body)
+            completion: Completion = await retrying(self._send, body)
         except _Again as error:
             raise GeneratorUnavailable(
                 f"the chat server {self._url} does not answer as it should: {error}, for {self._source.retry_s:g} s; "
                 "run the same command again when it does, it goes on where it was"
             ) from error
+        self._has_answered = True
         completion.tally["requests_sent_again"] += retrying.statistics.get("attempt_number", 1) - 1
         return completion
 
-    def _send(self, body: dict[str, Any]) -> Completion:
-        try:
-            response = self._http.post(self._url, json=body)
-        except (httpx.TransportError, httpx.DecodingError, RuntimeError) as error:  # RuntimeError: closed meanwhile
-            raise _Again(str(error) or type(error).__name__) from error
-        if response.status_code in _TEMPORARY:
-            raise _Again(f"{response.status_code} {_reason(response)}", _retry_after_s(response))
-        if response.status_code in (401, 403):
-            raise ConfigurationError(
-                f"the chat server refuses the key ({response.status_code} {_reason(response)}); set XQG_CHAT_API_KEY"
-            )
-        if response.status_code == 404:
-            raise ConfigurationError(
-                f"{self._url} or its model {self._source.model!r} is not there ({_reason(response)}); "
-                "check --base-url and --model"
-            )
+    async def _send(self, body: dict[str, Any]) -> Completion:
+        async with self._at_once:
+            try:
+                async with asyncio.timeout(self._source.timeout_s):  # httpx's own is for each read
+                    response = await self._receive(body)
+            except TimeoutError as error:
+                raise _Again(f"no whole answer within {self._source.timeout_s:g} s") from error
+            except (httpx.TransportError, httpx.DecodingError) as error:
+                raise _Again(self._without_key(str(error)) or type(error).__name__) from error
         if not response.is_success:
-            raise ConfigurationError(
-                f"the chat server refuses the request ({response.status_code} {_reason(response)}); "
-                "does it know --structured json_schema? json_object and none ask for less"
-            )
+            raise self._refusal(response)
         try:
             answer = response.json()
             choice = answer["choices"][0]
-            usage = answer.get("usage") or {}
-            tally = Counter(
-                requests=1,
-                prompt_tokens=int(usage.get("prompt_tokens") or 0),
-                completion_tokens=int(usage.get("completion_tokens") or 0),
-            )
-            return Completion(choice["message"]["content"] or "", choice.get("finish_reason") == "length", tally)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            text = choice["message"]["content"] or ""
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise _Again("the answer is no chat completion") from error
+        if not isinstance(text, str):
+            raise _Again("the answer is no text")
+        usage = answer.get("usage")
+        spent = {name: _count(usage, name) for name in ("prompt_tokens", "completion_tokens")}
+        return Completion(text, choice.get("finish_reason") == "length", Counter(requests=1, **spent))
 
-    def close(self) -> None:
-        """Nothing is sent again from now on."""
-        self._closed.set()
-        self._http.close()
+    async def _receive(self, body: dict[str, Any]) -> httpx.Response:
+        async with self._http.stream("POST", self._url, json=body) as response:
+            content = bytearray()
+            async for chunk in response.aiter_bytes():
+                content += chunk
+                if len(content) > _LONGEST_ANSWER_BYTES:
+                    raise _Again("the answer is endless")
+            return httpx.Response(response.status_code, headers=_plain(response.headers), content=bytes(content))
+
+    def _refusal(self, response: httpx.Response) -> Exception:
+        """What to do about an answer that is none."""
+        status, reason = response.status_code, self._reason(response)
+        if status in _TEMPORARY:
+            return _Again(f"{status} {reason}", _retry_after_s(response))
+        if status in _OF_THIS_PASSAGE and self._has_answered:
+            return PassageRefused(f"the server refuses the request ({status} {reason})")
+        remedy = {
+            301: "give the address that it redirects to as --base-url",
+            302: "give the address that it redirects to as --base-url",
+            307: "give the address that it redirects to as --base-url",
+            308: "give the address that it redirects to as --base-url",
+            400: "does it know --structured json_schema? json_object and none ask for less",
+            401: "set XQG_CHAT_API_KEY to a key that it takes",
+            402: "it wants to be paid first",
+            403: "set XQG_CHAT_API_KEY to a key that it takes",
+            404: f"check --base-url and --model: is the model {self._source.model!r} there?",
+        }.get(status, "check --base-url, --model and --structured")
+        return ConfigurationError(f"the chat server {self._url} refuses the request ({status} {reason}); {remedy}")
+
+    def _reason(self, response: httpx.Response) -> str:
+        """What the server says of itself, short and on one line."""
+        try:
+            error = response.json()["error"]
+            text = error["message"] if isinstance(error, dict) else error
+        except (ValueError, LookupError, TypeError, RecursionError):
+            text = response.text
+        return self._without_key(" ".join(str(text).split()))[:200] or response.reason_phrase
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self._source.api_key, "***") if self._source.api_key else text
+
+    async def close(self) -> None:
+        await self._http.aclose()
 
 
 _backoff = wait_random_exponential(multiplier=0.5, max=_LONGEST_PAUSE_S)
@@ -144,19 +171,20 @@ def _pause(state: RetryCallState) -> float:
 def _retry_after_s(response: httpx.Response) -> float | None:
     """``Retry-After`` in either of its forms, None where there is none."""
     header = response.headers.get("retry-after", "").strip()
-    if header.isdigit():
+    if header.isascii() and header.isdecimal():
         return float(header)
     try:
         return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 
-def _reason(response: httpx.Response) -> str:
-    """What the server says of itself, short and on one line."""
-    try:
-        error = response.json()["error"]
-        text = error["message"] if isinstance(error, dict) else error
-    except (ValueError, LookupError, TypeError):
-        text = response.text
-    return " ".join(str(text).split())[:200] or response.reason_phrase
+def _count(usage: object, name: str) -> int:
+    """A count of tokens, 0 where the server tells none that makes sense: no answer is lost for its accounting."""
+    value = usage.get(name) if isinstance(usage, dict) else None
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) and value >= 0 else 0
+
+
+def _plain(headers: httpx.Headers) -> dict[str, str]:
+    """Without what tells how the body, now decoded, was packed."""
+    return {name: value for name, value in headers.items() if name not in ("content-encoding", "content-length")}

@@ -6,6 +6,7 @@ tells for each passage and language which queries are there and why others are n
 written aside and renamed, so a killed run loses the blocks that it was at, and no other.
 """
 
+import hashlib
 import json
 import os
 from collections import Counter
@@ -103,8 +104,7 @@ class Generation:
         """
         path = self.folder / MANIFEST
         if not path.is_file():
-            ours = {STAGING, f"{STAGING}-journal", "blocks", "generator", "published.sqlite"}
-            locks.refuse_strangers(self.folder, ours)
+            locks.refuse_strangers(self.folder, {STAGING, f"{STAGING}-journal", "blocks", "source"})
             return None
         try:
             return GenerationManifest.model_validate_json(path.read_bytes())
@@ -122,27 +122,44 @@ class Generation:
     def block_path(self, number: int) -> Path:
         return self.folder / "blocks" / f"{number:07d}.jsonl"
 
-    def read_block(self, number: int) -> Block | None:
-        """What is done of a block; None where nothing is."""
+    def read_block(self, manifest: GenerationManifest, number: int) -> Block | None:
+        """What is done of a block; None where nothing is.
+
+        Raises:
+            RunConflict: its file is not what was written.
+        """
+        path = self.block_path(number)
         try:
-            lines = self.block_path(number).read_text(encoding="utf-8").splitlines()
+            with path.open(encoding="utf-8", newline="\n") as file:
+                head, *records = (json.loads(line) for line in file)
+            docids = [str(record["docid"]) for record in records]
+            if head["block"] != _seal(manifest.rows(number), docids):
+                raise ValueError("another block")
+            cells = [{code: Cell(**cell) for code, cell in record["cells"].items()} for record in records]
+            return Block(docids, cells, Counter(head["tally"]))
         except FileNotFoundError:
             return None
-        block = Block([], [], Counter(json.loads(lines[0])["tally"]))
-        for line in lines[1:]:
-            record = json.loads(line)
-            block.docids.append(record["docid"])
-            block.cells.append({code: Cell(**cell) for code, cell in record["cells"].items()})
-        return block
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise RunConflict(
+                f"{path} is damaged; remove it and run the same command again, its queries are made anew"
+            ) from error
 
-    def write_block(self, number: int, block: Block) -> None:
-        lines: list[object] = [{"tally": block.tally}]
+    def write_block(self, manifest: GenerationManifest, number: int, block: Block) -> None:
+        head = {"block": _seal(manifest.rows(number), block.docids), "tally": block.tally}
+        lines: list[object] = [head]
         lines += [
             {"docid": docid, "cells": {code: asdict(cell) for code, cell in cells.items()}}
             for docid, cells in zip(block.docids, block.cells, strict=True)
         ]
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         write_atomically(self.block_path(number), text)
+
+    def remove_partials(self, blocks: range) -> None:
+        """Remove what killed processes left of these blocks; nobody may be writing them."""
+        for partial in (self.folder / "blocks").glob("*.partial"):
+            number = partial.name.partition(".")[0]
+            if number.isdecimal() and int(number) in blocks:
+                partial.unlink(missing_ok=True)
 
     def blocks_there(self) -> int:
         """How many blocks have a file, without a look inside."""
@@ -152,7 +169,12 @@ class Generation:
         """Those of ``blocks`` that are not there, or lack queries."""
         found = []
         for number in blocks:
-            block = self.read_block(number)
+            block = self.read_block(manifest, number)
             if block is None or next(block.lacking(manifest), None) is not None:
                 found.append(number)
         return found
+
+
+def _seal(rows: range, docids: Sequence[str]) -> str:
+    """The rows of a block and a digest of its docids: a file cut short or in another's place is known."""
+    return f"{rows.start}:{rows.stop} {hashlib.sha256(json.dumps(list(docids)).encode()).hexdigest()[:16]}"

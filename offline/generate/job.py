@@ -13,7 +13,7 @@ from app.bundle import sha256_of
 from app.errors import ConfigurationError, InputError, RunConflict
 from app.languages import CODES
 from offline.engine import Engine, LocalEngine
-from offline.files import atomic_writer, write_atomically
+from offline.files import atomic_writer, suffix_of, write_atomically
 from offline.generate.folder import Generation, GenerationManifest
 from offline.generate.ledger import Ledger
 from offline.generate.sources import Source
@@ -46,7 +46,8 @@ class GenerateRequest:
     def __post_init__(self) -> None:
         unknown = set(self.languages) - set(CODES)
         if unknown or not self.languages:
-            raise ConfigurationError(f"--languages: {', '.join(sorted(unknown))} is none of {', '.join(CODES)}")
+            named = ", ".join(sorted(unknown)) or "nothing"
+            raise ConfigurationError(f"--languages: {named} is none of {', '.join(CODES)}")
         if self.queries_per_language < 1 or self.block_size < 1:
             raise ConfigurationError("queries per language and block size must be at least 1")
 
@@ -68,51 +69,58 @@ def generate(request: GenerateRequest, console: Console) -> QuerySet | None:
         ConfigurationError: the source cannot work as asked.
     """
     generation = Generation(request.output)
+    suffix_of(request.corpus)  # says so if it is missing
     with worker_lock(request.output, request.share):
+        corpus_sha256 = sha256_of(request.corpus)  # minutes for a large one, so not while others wait
         with setup_lock(request.output, console):
-            manifest = _begin_or_resume(request, generation, console)
+            manifest = _begin_or_resume(request, generation, corpus_sha256, console)
         _fill(request, generation, manifest, console)
         with setup_lock(request.output, console):
             return _finish(request, generation, manifest, console)
 
 
-def _begin_or_resume(request: GenerateRequest, generation: Generation, console: Console) -> GenerationManifest:
+def _begin_or_resume(
+    request: GenerateRequest, generation: Generation, corpus_sha256: str, console: Console
+) -> GenerationManifest:
     there = generation.manifest()
-    identity = request.source.prepare(request.output, console)
-    languages = [code for code in CODES if code in request.languages]
-    if there is None:
+    if there is not None and there.corpus_sha256 != corpus_sha256:
+        raise RunConflict(f"{request.output} holds a generation with another corpus; give another folder")
+    corpus_digest, passages = (there.corpus_digest, there.passages) if there else ("", 0)
+    if there is None or not generation.staging_path.is_file():
         report = stage(generation.staging_path, request.corpus, None, passages_alone=True)
-        manifest = GenerationManifest(
-            generator=identity,
-            languages=languages,
-            queries_per_language=request.queries_per_language,
-            corpus_sha256=sha256_of(request.corpus),
-            corpus_digest=report.corpus_digest,
-            passages=report.passages,
-            block_size=request.block_size,
-        )
-        generation.begin(manifest)
-        return manifest
-    if not request.corpus.is_file():
-        raise ConfigurationError(f"there is no file {request.corpus}")
-    for what, asked, held in (
-        ("another corpus", sha256_of(request.corpus), there.corpus_sha256),
-        ("another generator or other settings", identity, there.generator),
-        ("another --block-size", request.block_size, there.block_size),
-        ("more languages", set(there.languages) - set(languages), set()),
-        ("more queries per language", max(there.queries_per_language - request.queries_per_language, 0), 0),
+        corpus_digest, passages = report.corpus_digest, report.passages
+    asked = GenerationManifest(
+        generator=request.source.prepare(generation.folder, console),
+        languages=[code for code in CODES if code in request.languages],
+        queries_per_language=request.queries_per_language,
+        corpus_sha256=corpus_sha256,
+        corpus_digest=corpus_digest,
+        passages=passages,
+        block_size=request.block_size,
+    )
+    if there is not None:
+        _refuse_another(request, there, asked)
+    if asked != there:  # new, or more of the same: only what is missing is generated
+        generation.begin(asked)
+    return asked
+
+
+def _refuse_another(request: GenerateRequest, there: GenerationManifest, asked: GenerationManifest) -> None:
+    for what, differs in (
+        ("another generator or other settings", there.generator != asked.generator),
+        ("another --block-size", there.block_size != asked.block_size),
+        ("more languages", set(there.languages) > set(asked.languages)),
+        ("other languages", not set(there.languages) <= set(asked.languages)),
+        ("more queries per language", there.queries_per_language > asked.queries_per_language),
     ):
-        if asked != held:
+        if differs:
             raise RunConflict(f"{request.output} holds a generation with {what}; give another folder")
-    grown = there.model_copy(update={"languages": languages, "queries_per_language": request.queries_per_language})
-    if grown != there:  # more of the same: only what is missing is generated
-        generation.begin(grown)
-    return grown
 
 
 def _fill(request: GenerateRequest, generation: Generation, manifest: GenerationManifest, console: Console) -> None:
     """Do this worker's blocks that are missing or lack queries."""
     mine = request.share.units(manifest.block_count)
+    generation.remove_partials(mine)
     todo = generation.unfinished(manifest, mine)
     passages = sum(len(manifest.rows(number)) for number in mine)
     done = passages - sum(len(manifest.rows(number)) for number in todo)
@@ -120,30 +128,35 @@ def _fill(request: GenerateRequest, generation: Generation, manifest: Generation
         console.print(f"going on after {done:,} of {passages:,} passages")
     if not todo:
         return
-    make_worker = functools.partial(BlockGenerator, request.output, request.source)
+    make_worker = functools.partial(BlockGenerator, request.output.resolve(), request.source, request.allow_partial)
     with progress(console, "generating", passages, done) as advance:
         for report in (request.engine or LocalEngine()).run(make_worker, todo):
             advance(report.passages, report.queries)
+
+
+def _refuse_lacking(request: GenerateRequest, ledger: Ledger) -> None:
+    if ledger.lacking and not request.allow_partial:
+        raise InputError(
+            f"{request.output}: {ledger.what_lacks()}; run the same command again to ask for these alone, or pass "
+            "--allow-partial"
+        )
 
 
 def _finish(
     request: GenerateRequest, generation: Generation, manifest: GenerationManifest, console: Console
 ) -> QuerySet | None:
     """Put the blocks together, once all are there and lack nothing."""
+    if not request.share.is_whole:
+        _refuse_lacking(request, Ledger.of(generation, manifest, request.share.units(manifest.block_count)))
     absent = manifest.block_count - generation.blocks_there()
-    if absent:  # known without reading what the other workers wrote
-        console.print(
-            f"part {request.share} is done; the queries are put together when the other parts are, of which "
-            f"{absent:,} of {manifest.block_count:,} blocks are missing"
-        )
+    ledger = Ledger() if absent else Ledger.of(generation, manifest)
+    if absent or (ledger.lacking and not request.share.is_whole and not request.allow_partial):
+        console.print(f"part {request.share} is done; the queries are put together when the other parts are")
         return None
-    ledger = Ledger.of(generation, manifest)
     ledger.show(manifest, console, request.prices)
-    if ledger.lacking and not request.allow_partial:
-        raise InputError(
-            f"{request.output}: {ledger.what_lacks()}; run the same command again to ask for these alone, or pass "
-            "--allow-partial"
-        )
+    _refuse_lacking(request, ledger)
+    for partial in request.output.glob(f"{request.queries_path.name}.*.partial"):  # of a killed process
+        partial.unlink(missing_ok=True)
     described = QuerySet(
         generator=manifest.generator,
         languages=manifest.languages,
@@ -157,7 +170,7 @@ def _finish(
     )
     with atomic_writer(request.queries_path) as file:
         for number in range(manifest.block_count):
-            block = generation.read_block(number)
+            block = generation.read_block(manifest, number)
             assert block is not None, "the ledger has just seen it"
             for docid, cells in zip(block.docids, block.cells, strict=True):
                 queries = {code: cells[code].queries for code in manifest.languages if code in cells}

@@ -1,6 +1,7 @@
 """The ledger of a generation: over passage, language and query, what is there and what is missing."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.table import Table
 from offline.generate.folder import Generation, GenerationManifest
 
 _EXAMPLES = 3
+_PROBLEMS = 100
 
 
 @dataclass(slots=True)
@@ -26,10 +28,11 @@ class Ledger:
     tally: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, generation: Generation, manifest: GenerationManifest) -> "Ledger":
+    def of(cls, generation: Generation, manifest: GenerationManifest, blocks: Iterable[int] | None = None) -> "Ledger":
+        """Over ``blocks``, or all of them."""
         ledger = cls()
-        for number in range(manifest.block_count):
-            block = generation.read_block(number)
+        for number in range(manifest.block_count) if blocks is None else blocks:
+            block = generation.read_block(manifest, number)
             if block is None:
                 ledger.missing_blocks.append(number)
                 continue
@@ -39,7 +42,10 @@ class Ledger:
             for row, code in block.lacking(manifest):
                 cell = block.cells[row].get(code)
                 ledger.lacking[code] += 1
-                ledger.problems[cell.problem if cell and cell.problem else "never asked for"] += 1
+                problem = cell.problem if cell and cell.problem else "never asked for"
+                # what a model says is as varied as it likes; the first few kinds are enough
+                known = problem in ledger.problems or len(ledger.problems) < _PROBLEMS
+                ledger.problems[problem if known else "of other problems"] += 1
                 if len(ledger.examples) < _EXAMPLES:
                     ledger.examples.append(f"{block.docids[row]} ({code})")
         return ledger

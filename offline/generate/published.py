@@ -10,6 +10,8 @@ from rich.console import Console
 
 from app.bundle import sha256_of
 from app.errors import InputError
+from offline.files import suffix_of
+from offline.generate.folder import STAGING
 from offline.generate.generator import Answer, Answers, GeneratorIdentity, Wanted
 from offline.queries import Mended, read_queries
 
@@ -37,12 +39,14 @@ class PublishedGenerator:
         self._database.close()
 
 
-def index_published(files: Sequence[Path], index: Path, console: Console) -> None:
-    """Read the files into one SQLite file, each passage's queries under its docid.
+def index_published(files: Sequence[Path], index: Path, folder: Path, console: Console) -> None:
+    """Read the files into one SQLite file, each passage's queries under its docid; say what was found.
 
     Raises:
         InputError: a line cannot be read, or two lines give a passage different queries.
     """
+    for path in files:
+        suffix_of(path)  # before the first is read, say which is missing
     partial = index.with_name(f"{index.name}.partial")
     partial.unlink(missing_ok=True)
     mended = Mended()
@@ -56,8 +60,17 @@ def index_published(files: Sequence[Path], index: Path, console: Console) -> Non
             for line in read_queries(path, mended):
                 _add(database, path, line.number, line.docid, line.queries, mended)
         database.execute("COMMIT")
+        database.execute("ATTACH ? AS staging", (str(folder / STAGING),))
+        (strangers,) = database.execute(
+            "SELECT count(*) FROM published WHERE docid NOT IN (SELECT docid FROM staging.passages)"
+        ).fetchone()
+        found = database.execute(
+            "SELECT key, sum(json_array_length(value)) FROM published, json_each(queries) GROUP BY key"
+        ).fetchall()
     finally:
         database.close()
+    console.print(f"the files hold {', '.join(f'{count:,} {code}' for code, count in found) or 'no'} queries")
+    mended.counts["passages that are not in the corpus, left out"] = strangers
     for what, count in mended.counts.items():
         if count:
             console.print(f"  {count:,} {what}")

@@ -47,7 +47,7 @@ def gumbel(keys: NDArray[np.uint64], step: int, tokens: NDArray[np.uint64]) -> N
     """Gumbel noise [rows, k] for the keys [rows, 1] and tokens [rows, k] of a step."""
     with np.errstate(over="ignore"):  # sums wrap round on purpose
         bits = _mixed(_mixed(keys + np.uint64(step) * _GAMMA) + tokens * _GAMMA)
-    uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53  # inside (0, 1), never at its ends
+    uniform = ((bits >> np.uint64(12)).astype(np.float64) + 0.5) / 2.0**52  # inside (0, 1), never at its ends
     return -np.log(-np.log(uniform))
 
 

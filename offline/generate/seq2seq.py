@@ -1,8 +1,11 @@
 """Queries by a seq2seq model (docTquery), run by ONNX Runtime."""
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import onnxruntime
 import torch
 import transformers
 from optimum.onnxruntime import ORTModelForSeq2SeqLM
-from transformers import AutoTokenizer, LogitsProcessorList
+from transformers import AutoTokenizer, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from app.cores import usable_cores
 from app.encoder import Device
@@ -25,6 +28,25 @@ _NAMES = {language.code: language.name for language in LANGUAGES}
 _PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Draw:
+    """``count`` queries of the prompt ``index``, from its query ``start`` on."""
+
+    index: int
+    start: int
+    count: int
+
+
+class _Closed(StoppingCriteria):  # type: ignore[misc]  # transformers has no types
+    """Ends the decoding of a generator that is closed meanwhile."""
+
+    def __init__(self, closed: threading.Event) -> None:
+        self._closed = closed
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: object) -> torch.Tensor:
+        return torch.full((len(input_ids),), self._closed.is_set())
+
+
 class Seq2SeqGenerator:
     """Asks ``Generate a {language} question for this passage: {title} {passage}``, and samples.
 
@@ -37,8 +59,9 @@ class Seq2SeqGenerator:
     def __init__(self, folder: Path, options: Seq2SeqSource) -> None:
         transformers.logging.set_verbosity_error()
         self._options = options
+        self._closed = threading.Event()
         session = onnxruntime.SessionOptions()
-        session.intra_op_num_threads = usable_cores()
+        session.intra_op_num_threads = options.threads or usable_cores()
         session.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session.log_severity_level = 3
         provider = _PROVIDERS[options.device]
@@ -58,28 +81,38 @@ class Seq2SeqGenerator:
         ids = self._tokenizer(
             [prompt_of(each) for each in wanted], truncation=True, max_length=self._options.max_input_tokens
         ).input_ids
-        queries: list[list[str]] = [[] for _ in wanted]
+        drawn: list[list[str]] = [[""] * each.count for each in wanted]
         tally: Counter[str] = Counter()
         for batch in self._batches([len(each) for each in ids], [each.count for each in wanted]):
-            drawn, tokens = self._decode([wanted[index] for index in batch], [ids[index] for index in batch])
-            tally.update(input_tokens=sum(len(ids[index]) for index in batch), generated_tokens=tokens)
-            for index, texts in zip(batch, drawn, strict=True):
-                queries[index] = [text.strip() for text in texts]
+            parts = [
+                replace(wanted[draw.index], count=draw.count, drawn=wanted[draw.index].drawn + draw.start)
+                for draw in batch
+            ]
+            decoded, tokens = self._decode(parts, [ids[draw.index] for draw in batch])
+            tally.update(input_tokens=sum(len(ids[draw.index]) for draw in batch), generated_tokens=tokens)
+            for draw, found in zip(batch, decoded, strict=True):
+                drawn[draw.index][draw.start : draw.start + draw.count] = [text.strip() for text in found]
         answers = []
-        for texts in queries:
+        for texts in drawn:
             kept = [text for text in texts if text]
             empty = len(texts) - len(kept)
             answers.append(Answer(kept, f"the model drew {empty} empty queries" if empty else ""))
         return Answers(answers, tally)
 
-    def _batches(self, lengths: list[int], counts: list[int]) -> Iterator[list[int]]:
-        """Indices of prompts near in length that want as many queries, in batches that fit."""
-        order = sorted(range(len(lengths)), key=lambda index: (counts[index], -lengths[index], index))
-        for count, group in groupby(order, key=lambda index: counts[index]):
-            indices = list(group)
-            size = max(1, self._options.batch_sequences // count)
-            for start in range(0, len(indices), size):
-                yield indices[start : start + size]
+    def _batches(self, lengths: list[int], counts: list[int]) -> Iterator[list["_Draw"]]:
+        """Prompts near in length that want as many queries, in batches that fit."""
+        most = self._options.batch_sequences
+        draws = [
+            _Draw(index, start, min(most, count - start))
+            for index, count in enumerate(counts)
+            for start in range(0, count, most)
+        ]
+        draws.sort(key=lambda draw: (draw.count, -lengths[draw.index], draw.index, draw.start))
+        for count, group in groupby(draws, key=lambda draw: draw.count):
+            alike = list(group)
+            size = max(1, most // count)
+            for start in range(0, len(alike), size):
+                yield alike[start : start + size]
 
     def _decode(self, wanted: Sequence[Wanted], ids: list[list[int]]) -> tuple[list[list[str]], int]:
         """The texts drawn for each prompt, and how many tokens they are."""
@@ -100,14 +133,18 @@ class Seq2SeqGenerator:
                 do_sample=False,  # the noise is in the logits, see sampling.py
                 num_beams=1,
                 max_new_tokens=options.max_new_tokens,
+                stopping_criteria=StoppingCriteriaList([_Closed(self._closed)]),
                 logits_processor=LogitsProcessorList([GumbelTopK(keys, options.top_k, options.temperature)]),
             )
+        if self._closed.is_set():  # what was drawn is not whole
+            raise CancelledError
         texts = self._tokenizer.batch_decode(rows, skip_special_tokens=True)
         tokens = int((rows != self._model.config.pad_token_id).sum())
         return [texts[start : start + count] for start in range(0, len(texts), count)], tokens
 
     def close(self) -> None:
-        """Nothing outlives the process."""
+        """End what is under way."""
+        self._closed.set()
 
 
 def prompt_of(wanted: Wanted) -> str:
@@ -117,7 +154,11 @@ def prompt_of(wanted: Wanted) -> str:
 
 def identity_of(folder: Path, options: Seq2SeqSource) -> GeneratorIdentity:
     """What decides the queries of an exported model."""
-    about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    try:
+        about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        source, revision = str(about["source"]), str(about["revision"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise ConfigurationError(f"{folder / MANIFEST} is damaged; remove the folder, it is exported again") from error
     decisive = ("seed", "top_k", "temperature", "max_new_tokens", "max_input_tokens")
     settings = {name: getattr(options, name) for name in decisive}
-    return GeneratorIdentity(source="seq2seq", model=about["source"], revision=about["revision"], settings=settings)
+    return GeneratorIdentity(source="seq2seq", model=source, revision=revision, settings=settings)

@@ -1,5 +1,6 @@
 """A seq2seq checkpoint to a folder of ONNX graphs, checked against torch."""
 
+import hashlib
 import json
 import shutil
 from importlib import metadata
@@ -36,6 +37,7 @@ def export_seq2seq(source: str, revision: str, output: Path, console: Console) -
     """
     partial = output.with_name(f"{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
     try:
         config = load_pretrained(AutoConfig, source, revision)
         if not config.is_encoder_decoder:
@@ -49,6 +51,7 @@ def export_seq2seq(source: str, revision: str, output: Path, console: Console) -
         inputs = _inputs(model, tokenizer)
         with torch.no_grad():
             expected = model(**inputs).logits.numpy()  # before the exporter changes the model's settings
+        commit = getattr(config, "_commit_hash", None) or f"local-{_digest_of(model)}"
         run_optimum(model, partial, "text2text-generation-with-past")
         tokenizer.save_pretrained(partial)
         exported = ORTModelForSeq2SeqLM.from_pretrained(partial, use_merged=False)
@@ -57,7 +60,6 @@ def export_seq2seq(source: str, revision: str, output: Path, console: Console) -
             raise VerificationError(
                 f"{source}: the exported graph's logits differ from torch's by {worst:.2%} of their range"
             )
-        commit = getattr(config, "_commit_hash", None) or "local"
         name = Path(source).resolve().name if Path(source).exists() else source
         versions = {package: metadata.version(package) for package in ("torch", "transformers", "optimum-onnx")}
         about = {"source": name, "revision": commit, "exported_with": versions}
@@ -65,6 +67,15 @@ def export_seq2seq(source: str, revision: str, output: Path, console: Console) -
         partial.rename(output)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _digest_of(model: transformers.PreTrainedModel) -> str:
+    """Of the weights: folders of one name may hold different ones."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def _inputs(

@@ -1,13 +1,12 @@
 """BlockGenerator: the work of one block, the same in this process, in a job array and on Ray."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from app.errors import GeneratorUnavailable
+from app.errors import ConfigurationError, GeneratorUnavailable
 from app.passages import Passage
 from offline.generate.folder import Block, Cell, Generation, GenerationManifest
 from offline.generate.generator import Wanted
@@ -25,16 +24,24 @@ class BlockReport:
 
 
 class BlockGenerator:
-    """Fills what blocks lack and writes them.  Made once a process."""
+    """Fills what blocks lack and writes them.  Made once a process.
 
-    def __init__(self, folder: Path, source: Source) -> None:
+    Args:
+        folder: of a generation that has its manifest and its source prepared.
+        source: where the queries come from.
+        patient: go on however many passages get nothing of use.
+    """
+
+    def __init__(self, folder: Path, source: Source, patient: bool = False) -> None:
         self._generation = Generation(folder)
         manifest = self._generation.manifest()
-        assert manifest is not None, "a worker starts after the manifest is written"
+        if manifest is None:
+            raise ConfigurationError(f"{folder} holds no generation; is it on storage that every worker sees?")
         self._manifest: GenerationManifest = manifest
         self._generator = source.open(folder)
-        self._at_once = source.blocks_at_once
+        self._at_once = source.blocks_at_once(manifest.block_size)
         self._pool = ThreadPoolExecutor(self._at_once, thread_name_prefix="block")
+        self._patient = patient
         self._barren = 0
 
     def run(self, units: Iterable[int]) -> Iterator[BlockReport]:
@@ -44,15 +51,16 @@ class BlockGenerator:
             GeneratorUnavailable: the source cannot work now, or gives nothing of use.
         """
         waiting = iter(units)
-        under_way = deque(self._pool.submit(self._fill, number) for number in islice(waiting, self._at_once))
+        under_way = {self._pool.submit(self._fill, number) for number in islice(waiting, self._at_once)}
         while under_way:
-            done = under_way.popleft().result()
-            under_way += [self._pool.submit(self._fill, number) for number in islice(waiting, 1)]
-            yield done
+            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            under_way |= {self._pool.submit(self._fill, number) for number in islice(waiting, len(done))}
+            for future in done:
+                yield future.result()
 
     def _fill(self, number: int) -> BlockReport:
         passages = self._generation.passages(self._manifest.rows(number))
-        block = self._generation.read_block(number)
+        block = self._generation.read_block(self._manifest, number)
         if block is None:
             block = Block([passage.docid for passage in passages], [{} for _ in passages])
         elif next(block.lacking(self._manifest), None) is None:  # another worker did it, and died after
@@ -60,8 +68,8 @@ class BlockGenerator:
         gained = 0
         for _ in range(self._generator.rounds):
             gained += self._ask(block, passages)
-        self._generation.write_block(number, block)
-        self._refuse_barren(block, gained)
+        self._generation.write_block(self._manifest, number, block)
+        self._refuse_barren(block)
         return BlockReport(len(passages), gained)
 
     def _ask(self, block: Block, passages: list[Passage]) -> int:
@@ -83,16 +91,17 @@ class BlockGenerator:
             cell.problem = answer.problem if len(answer.queries) < each.count else ""
         return sum(len(answer.queries) for answer in answers.answers)
 
-    def _refuse_barren(self, block: Block, gained: int) -> None:
-        problems = [cell.problem for cells in block.cells for cell in cells.values() if cell.problem]
-        if gained or not problems:
+    def _refuse_barren(self, block: Block) -> None:
+        """End a run whose source gives no passage anything; some passages that lack some are another matter."""
+        cells = [cell for each in block.cells for cell in each.values()]
+        if any(cell.queries for cell in cells):
             self._barren = 0
             return
         self._barren += len(block.cells)
-        if self._barren >= _BARREN_PASSAGES and self._generator.rounds > 1:
+        if self._barren >= _BARREN_PASSAGES and self._generator.rounds > 1 and not self._patient:
             raise GeneratorUnavailable(
                 f"the generator gave no query of use for {self._barren} passages in a row, the last because "
-                f"{problems[-1]}; mend it and run the same command again"
+                f"{cells[-1].problem}; mend it and run the same command again, or pass --allow-partial"
             )
 
     def close(self) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +174,29 @@ def test_a_filter_goes_on_where_it_was_and_comes_to_the_same(
     assert read(tmp_path / "cut") == read(tmp_path / "whole")
 
 
+def test_a_filter_does_not_overwrite_what_it_reads(small_corpus: SmallCorpus, tmp_path: Path) -> None:
+    queries = query_set(small_corpus, tmp_path)
+    with pytest.raises(ConfigurationError, match="would be overwritten"):
+        FilterRequest(small_corpus.corpus, queries, tmp_path)
+
+
+def test_empty_queries_are_counted_and_files_from_elsewhere_get_a_sidecar(
+    small_corpus: SmallCorpus, tmp_path: Path
+) -> None:
+    queries = query_set(small_corpus, tmp_path, first={"ar": ["ما هذا؟", "", " "]})
+    sidecar_path(queries).unlink()
+    filter_queries(FilterRequest(small_corpus.corpus, queries, tmp_path / "out"), QUIET)
+    described = read_sidecar(tmp_path / "out" / "queries.jsonl")
+    assert described is not None
+    assert described.filter is not None
+    assert described.filter.dropped == {"ar": {"empty": 2}}
+    assert (described.generator.source, described.queries_per_language) == ("file", 1)
+
+
+def test_two_ways_to_compose_a_letter_are_one_query() -> None:
+    assert key_of("Missä Äänekoski on?") == key_of(unicodedata.normalize("NFD", "Missä Äänekoski on?"))
+
+
 def test_what_cannot_be_filtered_is_refused(small_corpus: SmallCorpus, tmp_path: Path) -> None:
     queries = query_set(small_corpus, tmp_path)
     with pytest.raises(ConfigurationError, match="needs --bundle"):
@@ -180,5 +205,7 @@ def test_what_cannot_be_filtered_is_refused(small_corpus: SmallCorpus, tmp_path:
     with pytest.raises(InputError, match="is filtered already"):
         filter_queries(FilterRequest(small_corpus.corpus, tmp_path / "out" / "queries.jsonl", tmp_path / "2"), QUIET)
     other = query_set(small_corpus, tmp_path, first={"ar": ["ما هذا؟", "أين هذا؟"]})
+    again = FilterRequest(small_corpus.corpus, other, tmp_path / "out")
     with pytest.raises(RunConflict, match="other input or settings"):
-        filter_queries(FilterRequest(small_corpus.corpus, other, tmp_path / "out"), QUIET)
+        filter_queries(again, QUIET)
+    filter_queries(replace(again, anew=True), QUIET)

@@ -5,13 +5,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from app.errors import ConfigurationError, GeneratorUnavailable, InputError
-from app.languages import CODES
+from app.languages import CODES, LANGUAGES
 from app.passages import Passage
 from offline.generate.chat import ChatGenerator
 from offline.generate.generator import Wanted
@@ -22,6 +24,7 @@ from tests.chat_stub import QUESTIONS, ChatStub, Fault, chatting, good
 
 KEY = "sk-never-to-be-seen"
 PASSAGES = 6
+NAMES = {language.code: language.name for language in LANGUAGES}
 
 
 @pytest.fixture
@@ -202,16 +205,20 @@ def test_what_no_retry_can_mend_ends_at_once(tmp_path: Path, stub: ChatStub, fau
     assert len(passages) == len(set(passages)) <= 4  # none twice, and no third block
 
 
-@pytest.mark.parametrize("url", ["localhost:11434/v1", "http://user:secret@host/v1", ""])
+@pytest.mark.parametrize(
+    "url", ["localhost:11434/v1", "http://user:secret@host/v1", "", "http://host/v1?key=secret", "http://[::1"]
+)
 def test_an_address_that_cannot_be_used_or_holds_a_secret_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="XQG_CHAT_API_KEY") as caught:
         ChatSource(url, "m")
     assert "secret" not in str(caught.value)
 
 
-def test_an_interrupted_run_does_not_wait_for_a_servers_pause(tmp_path: Path, stub: ChatStub) -> None:
-    generator = ChatGenerator(ChatSource(stub.url, "m"))
-    stub.always = lambda asked: Fault(status=503, headers={"retry-after": "3600"})
+@pytest.mark.parametrize("waits_for", ["a pause", "an answer"])
+def test_closing_ends_what_waits_for_the_server(stub: ChatStub, waits_for: str) -> None:
+    generator = ChatGenerator(ChatSource(stub.url, "m", retry_s=3600, timeout_s=3600))
+    pause = Fault(status=503, headers={"retry-after": "3600"})
+    stub.always = lambda asked: pause if waits_for == "a pause" else Fault(hang=True)
     failures: list[BaseException] = []
 
     def ask() -> None:
@@ -227,4 +234,108 @@ def test_an_interrupted_run_does_not_wait_for_a_servers_pause(tmp_path: Path, st
     generator.close()
     thread.join(timeout=30)
     assert not thread.is_alive()
-    assert isinstance(failures[0], GeneratorUnavailable)
+    assert isinstance(failures[0], CancelledError)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"usage": {"prompt_tokens": "many", "completion_tokens": None}},
+        {"usage": {"prompt_tokens": float("inf"), "completion_tokens": float("nan")}},
+        {"usage": [1, 2]},
+        {"usage": None},
+    ],
+    ids=["words", "infinite", "a list", "none"],
+)
+def test_no_answer_is_lost_for_its_accounting(tmp_path: Path, stub: ChatStub, answer: dict[str, object]) -> None:
+    choice = {"message": {"content": good(list(CODES))}}
+    stub.always = lambda asked: Fault(body=json.dumps({"choices": [choice]} | answer).encode())
+    described = run(tmp_path, stub)
+    assert described is not None
+    assert (described.tally["requests"], described.tally.get("prompt_tokens", 0)) == (PASSAGES, 0)
+
+
+@pytest.mark.parametrize("name", [str.upper, lambda code: f" {code} ", NAMES.get], ids=["AR", " ar ", "Arabic"])
+def test_languages_are_known_by_other_spellings(tmp_path: Path, stub: ChatStub, name: Callable[[str], str]) -> None:
+    def spelled(codes: list[str]) -> str:
+        return json.dumps({name(code): texts for code, texts in json.loads(good(codes)).items()})
+
+    stub.always = lambda asked: Fault(content=spelled)
+    run(tmp_path, stub)
+    assert len(stub.asked) == PASSAGES
+
+
+def test_characters_that_no_file_keeps_are_left_out(tmp_path: Path, stub: ChatStub) -> None:
+    odd = '{"ar": ["ما\\u2028هذا؟", "ما \\ud800هو؟", "من\\u0000 هو؟", "أين هو؟", "متى هو؟"]}'.replace("\\\\", "\\")
+    stub.always = lambda asked: Fault(content=lambda codes: odd)
+    source = ChatSource(stub.url, "m")
+    request = GenerateRequest(write_corpus(tmp_path, 1), tmp_path / "out", source, languages=["ar"])
+    for _ in range(2):  # what was written can be read
+        assert generate(request, Console(quiet=True)) is not None
+    found = queries(tmp_path)[0]["generated_queries"]
+    assert found == {"ar": ["ما هذا؟", "ما هو؟", "من هو؟", "أين هو؟", "متى هو؟"]}
+
+
+def test_a_passage_that_the_server_refuses_does_not_stop_the_others(tmp_path: Path, stub: ChatStub) -> None:
+    long = Fault(status=400, body=b'{"error": {"message": "maximum context length"}}')
+    stub.always = lambda asked: long if "number 3" in asked.passage else None
+    with pytest.raises(InputError, match=r"such as p3 \(ar\).*400 maximum context length"):
+        run(tmp_path, stub)
+    assert len(list((tmp_path / "out" / "blocks").iterdir())) == PASSAGES // 2
+
+
+def test_a_refusal_that_stays_can_be_accepted(tmp_path: Path, stub: ChatStub) -> None:
+    stub.always = lambda asked: Fault(content=lambda codes: good(["ar"])) if "number 3" in asked.passage else None
+    source = ChatSource(stub.url, "m")
+    request = GenerateRequest(write_corpus(tmp_path, 20), tmp_path / "out", source)
+    for _ in range(2):
+        with pytest.raises(InputError, match="--allow-partial"):
+            generate(request, Console(quiet=True))
+    described = generate(replace(request, allow_partial=True), Console(quiet=True))
+    assert described is not None
+    assert described.lacking == dict.fromkeys(CODES[1:], 1)
+
+
+@pytest.mark.parametrize("key", ["sk-secret\n", "sk secret", "ключ"])
+def test_a_key_that_no_header_takes_is_refused_unseen(key: str) -> None:
+    with pytest.raises(ConfigurationError, match="XQG_CHAT_API_KEY") as caught:
+        ChatSource("http://host/v1", "m", key)
+    assert key.strip() not in str(caught.value)
+
+
+def test_a_key_that_the_server_repeats_is_not_shown(tmp_path: Path, stub: ChatStub) -> None:
+    stub.always = lambda asked: Fault(status=401, body=f"bad key {KEY}".encode())
+    with pytest.raises(ConfigurationError, match=r"bad key \*\*\*"):
+        run(tmp_path, stub)
+
+
+def test_an_answer_that_drips_or_never_ends_is_given_up(tmp_path: Path, stub: ChatStub) -> None:
+    stub.faults = [Fault(drip=True), Fault(body=b" " * 5 * 2**20)]
+    described = run(tmp_path, stub, timeout_s=0.5, concurrency=1)
+    assert described is not None
+    assert described.tally["requests_sent_again"] == 2
+
+
+def test_what_a_model_says_is_printed_as_it_is(
+    tmp_path: Path, stub: ChatStub, run_offline: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    stub.always = lambda asked: Fault(content=lambda codes: "[/INST] no") if "number 3" in asked.passage else None
+    output = tmp_path / "a [/b] [red]c"
+    arguments = ["--corpus", write_corpus(tmp_path), "--output", output, "--source", "chat", "--model", "m"]
+    failed = run_offline("generate", *arguments, "--base-url", stub.url)
+    assert failed.returncode == 3
+    assert "[/INST] no" in failed.stdout
+    assert failed.stderr.startswith(f"error: {output}: passages that lack queries")
+    assert failed.stderr.count("\n") == 1
+
+
+def test_concurrency_is_what_is_asked_for(tmp_path: Path, stub: ChatStub) -> None:
+    together = threading.Barrier(5, timeout=20)
+    waited: list[int] = []
+
+    def wait_for_others(asked: object) -> None:
+        waited.append(together.wait())
+
+    stub.always = wait_for_others
+    run(tmp_path, stub, passages=10, concurrency=5)  # would time out with fewer at once
+    assert len(waited) == 10

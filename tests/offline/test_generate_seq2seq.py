@@ -3,7 +3,9 @@
 import json
 import re
 import subprocess
+import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from offline.generate.job import GenerateRequest, generate
 from offline.generate.seq2seq import Seq2SeqGenerator, prompt_of
 from offline.generate.seq2seq_export import export_seq2seq
 from offline.generate.sources import PublishedSource, Seq2SeqSource
+from offline.locks import worker_lock
 from offline.query_set import QuerySet, read_sidecar
 from offline.share import Share
 from tests import tiny
@@ -80,11 +83,13 @@ def test_the_sidecar_tells_who_made_the_queries_and_how(corpus: Path, model: Pat
     made = generate(request(corpus, model), QUIET)
     described = read_sidecar(corpus.parent / "out" / "queries.jsonl")
     assert described == made
+    assert made is not None
     assert described is not None
+    assert re.fullmatch("local-[0-9a-f]{12}", made.generator.revision)  # of the weights
     assert described.generator.model_dump() == {
         "source": "seq2seq",
         "model": "checkpoint",
-        "revision": "local",
+        "revision": made.generator.revision,
         "settings": {"seed": 0, "top_k": 10, "temperature": 1.0, "max_new_tokens": 8, "max_input_tokens": 512},
     }
     assert (described.queries, described.lacking) == ({"ar": 21, "te": 21}, {})
@@ -222,3 +227,116 @@ def test_the_ledger_is_shown_and_names_what_is_missing(
     generate(request(corpus, model), QUIET)
     whole = run_offline("ledger", tmp_path / "out")
     assert (whole.returncode, "100.0%" in whole.stdout) == (0, True)
+
+
+def test_another_model_of_the_same_name_is_another_generator(corpus: Path, tmp_path: Path) -> None:
+    checkpoint = tiny.mt5(tmp_path / "mt5")
+    generate(request(corpus, checkpoint), QUIET)
+    tiny.mt5(checkpoint, seed=1)
+    with pytest.raises(RunConflict, match="another generator"):
+        generate(request(corpus, checkpoint), QUIET)
+    with pytest.raises(ConfigurationError, match="cannot load"):
+        generate(request(corpus, tmp_path / "nowhere"), QUIET)
+
+
+def test_other_files_after_a_start_that_failed_are_the_ones_used(corpus: Path, model: Path, tmp_path: Path) -> None:
+    def of(text: str) -> PublishedSource:
+        lines = [{"docid": each.docid, "generated_queries": {"ar": [text]}} for each in PASSAGES]
+        return published(tmp_path, "".join(json.dumps(line) + "\n" for line in lines))
+
+    wanted = {"languages": ("ar",), "queries_per_language": 2, "output": "out"}
+    with pytest.raises(InputError, match="the files have 1 queries"):
+        generate(request(corpus, model, source=of("first"), **wanted), QUIET)
+    with pytest.raises(RunConflict, match="another generator"):
+        generate(request(corpus, model, source=of("second"), **wanted), QUIET)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda lines: lines[:-1],
+        lambda lines: [],
+        lambda lines: [*lines[:-1], lines[-1][:20]],
+        lambda lines: [lines[0], *reversed(lines[1:])],
+        lambda lines: ["[1]", *lines[1:]],
+    ],
+    ids=["a line less", "empty", "cut", "in another order", "no head"],
+)
+def test_a_damaged_block_is_known_and_named(
+    corpus: Path, model: Path, damage: Callable[[list[str]], list[str]]
+) -> None:
+    generate(request(corpus, model), QUIET)
+    block = corpus.parent / "out" / "blocks" / "0000001.jsonl"
+    block.write_text("".join(f"{line}\n" for line in damage(block.read_text().splitlines())))
+    with pytest.raises(RunConflict, match=r"0000001\.jsonl is damaged; remove it and run"):
+        generate(request(corpus, model), QUIET)
+    block.unlink()
+    assert generate(request(corpus, model), QUIET) is not None
+
+
+def test_a_block_in_anothers_place_is_known(corpus: Path, model: Path) -> None:
+    generate(request(corpus, model), QUIET)
+    blocks = corpus.parent / "out" / "blocks"
+    (blocks / "0000001.jsonl").write_bytes((blocks / "0000000.jsonl").read_bytes())
+    with pytest.raises(RunConflict, match="is damaged"):
+        generate(request(corpus, model), QUIET)
+
+
+def test_line_separators_in_queries_and_docids_are_no_line_ends(corpus: Path, model: Path, tmp_path: Path) -> None:
+    odd = "a\u2028b\u2029c\x85d"
+    corpus.write_text(json.dumps({"docid": odd, "text": "x"}) + "\n")
+    source = published(tmp_path, json.dumps({"docid": odd, "generated_queries": {"ar": [odd]}}) + "\n")
+    wanted = request(corpus, model, source=source, languages=("ar",), queries_per_language=1)
+    for _ in range(2):
+        assert generate(wanted, QUIET) is not None
+    assert json.loads(lines(tmp_path / "out")) == {"docid": odd, "generated_queries": {"ar": [odd]}}
+
+
+def test_workers_that_add_a_language_do_their_own_parts(corpus: Path, model: Path) -> None:
+    folder = corpus.parent
+    generate(request(corpus, model, languages=("ar",)), QUIET)
+    assert generate(request(corpus, model, share=Share(1, 2)), QUIET) is None
+    assert generate(request(corpus, model, share=Share(2, 2)), QUIET) is not None
+    generate(request(corpus, model, "at once"), QUIET)
+    assert lines(folder / "out") == lines(folder / "at once")
+
+
+def test_more_queries_than_a_batch_holds_are_drawn_in_parts(model: Path) -> None:
+    wanted = [Wanted(PASSAGES[0], "ar", 5)]
+    in_parts = Seq2SeqGenerator(model, Seq2SeqSource(max_new_tokens=8, batch_sequences=2)).generate(wanted)
+    at_once = Seq2SeqGenerator(model, Seq2SeqSource(max_new_tokens=8)).generate(wanted)
+    assert in_parts.answers == at_once.answers
+
+
+def test_closing_ends_a_long_draw(model: Path) -> None:
+    generator = Seq2SeqGenerator(model, Seq2SeqSource(max_new_tokens=100_000))
+    with ThreadPoolExecutor(1) as pool:
+        drawing = pool.submit(generator.generate, [Wanted(PASSAGES[0], "ar", 5)])
+        while not drawing.running():
+            time.sleep(0.01)
+        generator.close()
+        with pytest.raises(CancelledError):
+            drawing.result(timeout=60)
+
+
+@pytest.mark.parametrize("temperature", [0, -1, float("nan"), float("inf")])
+def test_a_temperature_that_is_none_is_refused(temperature: float) -> None:
+    with pytest.raises(ConfigurationError, match="temperature"):
+        Seq2SeqSource(temperature=temperature)
+
+
+def test_two_generations_in_one_folder_are_refused(corpus: Path, model: Path, tmp_path: Path) -> None:
+    with worker_lock(tmp_path / "out"), pytest.raises(RunConflict, match="another process is writing"):
+        generate(request(corpus, model), QUIET)
+
+
+def test_published_files_say_what_they_hold_besides(
+    corpus: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    docids = [*(each.docid for each in PASSAGES), "stranger"]
+    text = "".join(json.dumps({"docid": d, "generated_queries": {"ar": ["1"], "fi": ["1"]}}) + "\n" for d in docids)
+    wanted = request(corpus, model, source=published(tmp_path, text), languages=("ar",), queries_per_language=1)
+    generate(wanted, Console())
+    shown = capsys.readouterr().out
+    assert "the files hold 8 ar, 8 fi queries" in shown
+    assert "1 passages that are not in the corpus, left out" in shown

@@ -1,8 +1,10 @@
 """Draws follow the model's distribution, and are a query's own."""
 
 import numpy as np
+import pytest
 import torch
 
+from offline.generate import sampling
 from offline.generate.sampling import GumbelTopK, gumbel, sequence_key
 
 PROBABILITIES = np.array([0.5, 0.3, 0.15, 0.05])
@@ -63,7 +65,13 @@ def test_every_query_has_a_key_of_its_own() -> None:
     assert len(several) == 3 * 3 * 2 * 12
 
 
-def test_the_noise_is_finite_at_the_ends() -> None:
+def test_the_noise_follows_gumbels_law() -> None:
     noise = gumbel(np.arange(100_000, dtype=np.uint64)[:, None], 0, np.zeros((100_000, 1), np.uint64))
-    assert np.isfinite(noise).all()
     assert abs(noise.mean() - 0.5772) < 0.02  # the Euler-Mascheroni constant
+    assert abs(noise.std() - np.pi / 6**0.5) < 0.02
+
+
+@pytest.mark.parametrize("bits", [0, 2**64 - 1])
+def test_the_noise_is_finite_at_the_ends(monkeypatch: pytest.MonkeyPatch, bits: int) -> None:
+    monkeypatch.setattr(sampling, "_mixed", lambda _: np.full((1, 1), bits, np.uint64))
+    assert np.isfinite(gumbel(np.zeros((1, 1), np.uint64), 0, np.zeros((1, 1), np.uint64))).all()
