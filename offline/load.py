@@ -74,7 +74,7 @@ async def load_into(
             await store.reserve(target.collection, run.staging_path.stat().st_size, contract)
             filling = await _go_on(store, request, source, target, held, console)
             if filling is None:
-                filling = await _begin(store, request, target.collection, contract, held)
+                filling = await _begin(store, request, manifest.shard_size, target.collection, contract, held)
         try:
             units = request.share.units(manifest.shard_count)
             written = await fill(filling, source, units, request.uploads.batch_points, console)
@@ -89,7 +89,9 @@ async def _go_on(
     """What an interrupted load left, None where nothing can be made of it."""
     if target.interrupted is None:
         return None
-    marks = LoadMarks(store.marks_folder(target.collection, target.interrupted), request.share)
+    marks = LoadMarks(
+        store.marks_folder(target.collection, target.interrupted), request.share, source.manifest.shard_size
+    )
     if not marks.begun:
         return None
     _hold(marks, request, target.collection, held)
@@ -107,12 +109,17 @@ async def _go_on(
 
 
 async def _begin(
-    store: CollectionStore, request: LoadRequest, collection: str, contract: IndexContract, held: ExitStack
+    store: CollectionStore,
+    request: LoadRequest,
+    shard_size: int,
+    collection: str,
+    contract: IndexContract,
+    held: ExitStack,
 ) -> Filling:
     if await store.holds(collection):
         await store.drop(collection)
     contract = contract.model_copy(update={"build_id": uuid.uuid4().hex})
-    marks = LoadMarks(store.marks_folder(collection, contract), request.share)
+    marks = LoadMarks(store.marks_folder(collection, contract), request.share, shard_size)
     marks.claim()
     writer = await store.create(collection, contract)
     kept = await store.contract(collection)  # known before the hours of filling, not after
@@ -166,6 +173,7 @@ async def _finish(
             return contract
         try:
             await verify_count(filling)
+            console.print("building the graph")
             await filling.writer.build_graph()
             await verify_count(filling)
             await verify_shards(filling, source, shards - written)

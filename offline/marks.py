@@ -19,8 +19,9 @@ _END = b"."
 class LoadMarks:
     """The marks of one collection; every worker of a load adds to a file of its own."""
 
-    def __init__(self, folder: Path, share: Share) -> None:
+    def __init__(self, folder: Path, share: Share, shard_size: int) -> None:
         self.folder = folder
+        self._shard_size = str(shard_size)
         self._own = folder / f"{share.number}-of-{share.of}{_SUFFIX}"
 
     def claim(self) -> None:
@@ -29,11 +30,13 @@ class LoadMarks:
 
     def begin(self) -> None:
         """Note that the collection was created whole, with nothing in it."""
-        (self.folder / _BEGUN).touch()
+        (self.folder / _BEGUN).write_text(self._shard_size)
 
     @property
     def begun(self) -> bool:
-        return (self.folder / _BEGUN).is_file()
+        """Whether there is a collection to go on with, filled by shards of the same size."""
+        path = self.folder / _BEGUN
+        return path.is_file() and path.read_text() == self._shard_size
 
     def shards(self) -> set[int]:
         """What all workers have marked."""

@@ -71,8 +71,7 @@ class Call:
     body: Any
     parameters: str
     """The URL's query string."""
-    at_s: float
-    """Monotonic."""
+    at_s: float  # monotonic
 
 
 _OPERATIONS = (
@@ -141,7 +140,7 @@ class QdrantStub:
     def start(self) -> None:
         """Open the port, the same one as before."""
         self.stop()
-        # asgi3: a bound method is not recognised; h11: its receive() leads to the connection
+        # interface: a bound method is not recognised; http: its receive() leads to the connection
         config = uvicorn.Config(
             self._answer,
             port=self._port,

@@ -54,6 +54,6 @@ def open_store(
         uploads: how passages go to a server.
     """
     if location.folder is not None:
-        return EdgeStore(location.folder, storage, console)
+        return EdgeStore(location.folder, storage)
     client = connect(str(location.url), access)
     return ServerStore(client, state, storage, console, uploads.parallel or 4, uploads.retry_s)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import qdrant_edge
-from rich.console import Console
 
 from app.errors import IndexUnavailable
 from app.index.contract import FieldType, IndexContract
@@ -32,20 +31,19 @@ class EdgeWriter:
 
     parallel = 1  # the engine is in this process, and has one writer
 
-    def __init__(self, home: Path, shard: qdrant_edge.EdgeShard, contract: IndexContract, console: Console) -> None:
+    def __init__(self, home: Path, shard: qdrant_edge.EdgeShard, contract: IndexContract) -> None:
         self._home = home
         self._shard = shard
-        self._console = console
         self._bool_fields = [field for field, kind in contract.fields.items() if kind == "bool"]
 
     @classmethod
-    def create(cls, home: Path, contract: IndexContract, storage: Storage, console: Console) -> "EdgeWriter":
+    def create(cls, home: Path, contract: IndexContract, storage: Storage) -> "EdgeWriter":
         """An empty collection; the contract comes first, so that what a crash leaves has one."""
         (home / SHARD_FOLDER).mkdir(parents=True)
         write_atomically(home / CONTRACT_FILE, contract.model_dump_json(indent=1))
         config = _config(contract, storage)
         shard = engine_call(home, lambda: qdrant_edge.EdgeShard.create(str(home / SHARD_FOLDER), config))
-        writer = cls(home, shard, contract, console)
+        writer = cls(home, shard, contract)
         for field, kind in contract.fields.items():
             key = BOOLS_KEY if kind == "bool" else METADATA_KEY
             writer._update(qdrant_edge.UpdateOperation.create_field_index(f"{key}.{field}", _SCHEMA[kind]))
@@ -71,8 +69,6 @@ class EdgeWriter:
 
     async def build_graph(self) -> None:
         # one call into the engine, in which Python stands still: it cannot be watched
-        self._console.print("building the graph")
-
         def settle() -> None:
             while self._shard.optimize():
                 pass

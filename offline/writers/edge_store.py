@@ -8,7 +8,6 @@ from pathlib import Path
 import qdrant_edge
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
-from rich.console import Console
 
 from app.errors import IndexUnavailable, OutOfSpace, RunConflict
 from app.index.contract import IndexContract
@@ -27,11 +26,10 @@ class EdgeStore:
         RunConflict: another load is writing into the folder.
     """
 
-    def __init__(self, folder: Path, storage: Storage, console: Console) -> None:
+    def __init__(self, folder: Path, storage: Storage) -> None:
         self.state = folder
         self._folder = folder
         self._storage = storage
-        self._console = console
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(folder / ".lock")
         try:
@@ -83,7 +81,7 @@ class EdgeStore:
             )
 
     async def create(self, collection: str, contract: IndexContract) -> EdgeWriter:
-        return EdgeWriter.create(self._folder / collection, contract, self._storage, self._console)
+        return EdgeWriter.create(self._folder / collection, contract, self._storage)
 
     async def reopen(self, collection: str, contract: IndexContract) -> EdgeWriter | None:
         home = self._folder / collection
@@ -91,7 +89,7 @@ class EdgeStore:
             shard = self._open(home)
         except IndexUnavailable:
             return None
-        return EdgeWriter(home, shard, contract, self._console)
+        return EdgeWriter(home, shard, contract)
 
     async def drop(self, collection: str) -> None:
         home = self._folder / collection

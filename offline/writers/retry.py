@@ -86,10 +86,14 @@ class Patience:
         elif isinstance(cause, grpc.aio.AioRpcError):
             status = cause.code()
         if _may_pass(error):
+            asked_s = asked_pause_s(cause)
+            why = f"it asks to be left alone for {asked_s:,.0f} s" if asked_s > self._retry_s else "it was asked again"
             return IndexUnavailable(
-                f"{error.message}; it was tried for {self._retry_s:g} s (--retry-s). "
+                f"{error.message}; {why}, and --retry-s is {self._retry_s:g}. "
                 "Run the same command when the server answers again: it goes on where it was"
             )
+        if status == 413:
+            return ConfigurationError(f"{error.message}; send less at once with a smaller --batch-points")
         if status in _NO_KEY:
             return ConfigurationError("Qdrant refuses the key; give its own with XQG_QDRANT_API_KEY or --api-key")
         if status in _NOT_THERE:

@@ -163,7 +163,9 @@ def _config(contract: IndexContract, storage: Storage) -> dict[str, Any]:
     )
     return {
         "vectors_config": models.VectorParams(
-            size=contract.encoder.dimension, distance=_DISTANCE[contract.encoder.similarity], on_disk=storage.on_disk
+            size=contract.encoder.dimension,
+            distance=_DISTANCE[contract.encoder.similarity],
+            on_disk=storage.on_disk or None,
         ),
         "hnsw_config": models.HnswConfigDiff(m=0, ef_construct=storage.hnsw_ef_construct),
         "quantization_config": int8 if storage.quantization == "int8" else None,

@@ -1,6 +1,7 @@
 """Loads into a Qdrant server over a real socket, with a server whose faults the test stages."""
 
 import asyncio
+import io
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from app.index import IndexLocation, ServerAccess, open_index
 from app.index.server import connect
 from app.passages import point_id
 from offline.load import LoadRequest, load
+from offline.share import Share
 from offline.writers import Storage, Uploads
 from tests.conftest import ROOT
 from tests.qdrant_stub import Die, Drop, Fault, Hang, LoseAnswer, QdrantStub, Refuse, Reset, running_stub
@@ -110,6 +112,13 @@ async def test_storage_options_reach_the_server(stub: QdrantStub, request_: Load
     assert collection.hnsw == {"m": 32, "ef_construct": 200}
 
 
+async def test_what_is_not_asked_for_is_left_to_the_server(stub: QdrantStub, request_: LoadRequest) -> None:
+    await load(request_, QUIET)
+    (collection,) = stub.collections.values()
+    assert set(collection.created) == {"vectors", "hnsw_config", "on_disk_payload", "metadata"}
+    assert collection.created["vectors"] == {"size": 4, "distance": "Cosine"}
+
+
 @pytest.mark.parametrize("quantization", ["none", "int8"])
 async def test_a_quantised_collection_is_searched_with_rescoring_and_another_is_not(
     stub: QdrantStub, request_: LoadRequest, quantization: str
@@ -166,7 +175,7 @@ async def test_a_server_that_wants_longer_than_the_load_will_wait_is_not_waited_
     stub: QdrantStub, request_: LoadRequest
 ) -> None:
     stub.stage("upsert", Refuse(503, retry_after="3600"))
-    with pytest.raises(IndexUnavailable, match=r"tried for 20 s .*the same command"):
+    with pytest.raises(IndexUnavailable, match=r"left alone for 3,600 s, and --retry-s is 20.*the same command"):
         await load(request_, QUIET)
 
 
@@ -174,6 +183,7 @@ async def test_a_server_that_wants_longer_than_the_load_will_wait_is_not_waited_
     ("fault", "kind", "complaint"),
     [
         (Refuse(400, reason="Wrong input: bad vector"), ConfigurationError, "400 .*Wrong input: bad vector; asking"),
+        (Refuse(413), ConfigurationError, "413 .*smaller --batch-points"),
         (Refuse(401), ConfigurationError, "refuses the key; give its own with XQG_QDRANT_API_KEY"),
         (Refuse(403), ConfigurationError, "refuses the key"),
         (Drop(), RunConflict, "404 .*was the collection dropped meanwhile"),
@@ -344,6 +354,24 @@ def test_workers_load_a_part_each_and_the_last_makes_it_live(
     check_whole(stub)
     again = run_offline(*command, "--shard", "2/3")
     assert "loaded before, live now" in again.stdout
+
+
+def test_one_worker_finishes_and_another_of_the_same_load_says_so(stub: QdrantStub, request_: LoadRequest) -> None:
+    first, second = (replace(request_, share=Share(number, 2)) for number in (1, 2))
+    asyncio.run(load(first, QUIET))
+    for _ in range(7):
+        stub.look("yellow")
+    with ThreadPoolExecutor(1) as worker:
+        finishing = worker.submit(asyncio.run, load(second, QUIET))
+        while len(stub.engine.looks) == 7:
+            assert not finishing.done()
+            time.sleep(0.01)
+        told = Console(record=True, width=200, file=io.StringIO())
+        assert not asyncio.run(load(first, told)).complete
+        assert "another worker is finishing" in told.export_text()
+        assert finishing.result().complete
+    assert len(sent(stub)) == PASSAGES
+    check_whole(stub)
 
 
 def test_a_part_whose_worker_never_came_is_done_by_a_load_without_parts(

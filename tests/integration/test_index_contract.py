@@ -48,7 +48,7 @@ class Engine:
     def store(self, storage: Storage = Storage()) -> CollectionStore:  # noqa: B008, frozen
         if self.client:
             return ServerStore(self.client, Path("unused"), storage, QUIET)
-        return EdgeStore(self.folder or Path(), storage, QUIET)
+        return EdgeStore(self.folder or Path(), storage)
 
     async def open(self, alias: str) -> PassageIndex:
         return (
@@ -287,9 +287,9 @@ async def test_an_edge_folder_serves_one_process_and_says_so(tmp_path: Path) -> 
 
 
 async def test_two_loads_into_one_edge_folder_are_refused(tmp_path: Path) -> None:
-    store = EdgeStore(tmp_path, Storage(), QUIET)
+    store = EdgeStore(tmp_path, Storage())
     with pytest.raises(RunConflict, match="another load is writing"):
-        EdgeStore(tmp_path, Storage(), QUIET)
+        EdgeStore(tmp_path, Storage())
     await store.close()
 
 
@@ -322,7 +322,7 @@ async def test_a_quantised_edge_index_scores_with_the_vectors_themselves(tmp_pat
 
 async def test_a_folder_in_the_place_of_the_alias_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "passages").mkdir()
-    store = EdgeStore(tmp_path, Storage(), QUIET)
+    store = EdgeStore(tmp_path, Storage())
     with pytest.raises(RunConflict, match="is no link made by a load"):
         await store.live("passages")  # asked before anything is written
     await store.close()

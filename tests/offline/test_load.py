@@ -225,7 +225,7 @@ async def test_a_killed_load_goes_on_after_what_it_marked(store: StagedStore, bu
     with pytest.raises(Killed):
         await load_built(store, built)
     (begun,) = store.contracts.values()
-    marked = LoadMarks(store.marks_folder("", begun), Share()).shards()
+    marked = LoadMarks(store.marks_folder("", begun), Share(), SHARD).shards()
     assert 0 in marked
     assert 2 not in marked
     store.fault = ""
@@ -326,7 +326,7 @@ async def test_what_another_load_left_unfinished_is_not_touched(store: StagedSto
 
 
 def test_a_mark_that_a_crash_cut_does_not_count(tmp_path: Path) -> None:
-    marks, others = LoadMarks(tmp_path, Share(1, 2)), LoadMarks(tmp_path, Share(2, 2))
+    marks, others = LoadMarks(tmp_path, Share(1, 2), 512), LoadMarks(tmp_path, Share(2, 2), 512)
     marks.claim()
     marks.add([3, 120])
     others.add([7])
@@ -335,6 +335,17 @@ def test_a_mark_that_a_crash_cut_does_not_count(tmp_path: Path) -> None:
     assert marks.shards() == {3, 7}
     marks.add([5])
     assert marks.shards() == others.shards() == {3, 5, 7}
+
+
+def test_marks_of_shards_of_another_size_are_none_to_go_on_with(tmp_path: Path) -> None:
+    marks = LoadMarks(tmp_path, Share(), 512)
+    marks.claim()
+    assert not marks.begun
+    marks.begin()
+    assert marks.begun
+    assert not LoadMarks(tmp_path, Share(), 100).begun
+    marks.void()
+    assert not marks.begun
 
 
 async def test_a_run_of_incomplete_input_is_loaded_on_request_alone(built: Built, tmp_path: Path) -> None:
