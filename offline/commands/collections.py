@@ -4,6 +4,7 @@ import asyncio
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from app.index import ServerAccess
@@ -13,7 +14,7 @@ from offline.commands.plainly import plainly
 from offline.progress import console
 
 _WIDE = 200
-"""Columns of a table that no terminal folds."""
+"""Columns of the table: a name that is cut short cannot be given to ``--drop``."""
 
 
 @plainly
@@ -48,11 +49,9 @@ def _show(found: list[Build], alias: str) -> None:
     table = Table("name", "live", "complete", "passages", "alpha", "run", "created", "encoder")
     for build in found:
         contract = build.contract
-        told = (
-            (f"{contract.passages:,}", f"{contract.alpha:g}", contract.run_id, contract.created_at[:19])
-            if contract
-            else ("?", "?", "?", "?")
-        )
-        source = contract.encoder.source if contract else "?"
-        table.add_row(build.collection, "live" if build.live else "", "yes" if build.complete else "no", *told, source)
-    console.print(table, width=max(console.width, _WIDE), crop=False)
+        told = ["?"] * 5
+        if contract is not None:
+            created = contract.created_at[:19]
+            told = [f"{contract.passages:,}", f"{contract.alpha:g}", contract.run_id, created, contract.encoder.source]
+        table.add_row(build.collection, "live" if build.live else "", "yes" if build.complete else "no", *told)
+    Console(width=_WIDE).print(table)

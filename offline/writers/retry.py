@@ -86,11 +86,11 @@ class Patience:
         elif isinstance(cause, grpc.aio.AioRpcError):
             status = cause.code()
         if _may_pass(error):
-            asked_s = asked_pause_s(cause)
-            why = f"it asks to be left alone for {asked_s:,.0f} s" if asked_s > self._retry_s else "it was asked again"
+            asked_s, tried = asked_pause_s(cause), f"tried for --retry-s {self._retry_s:g}"
+            if asked_s > self._retry_s:
+                tried = f"asked to wait {asked_s:,.0f} s, over --retry-s {self._retry_s:g}"
             return IndexUnavailable(
-                f"{error.message}; {why}, and --retry-s is {self._retry_s:g}. "
-                "Run the same command when the server answers again: it goes on where it was"
+                f"{error.message} ({tried}). Run the same command when the server answers: it goes on where it was"
             )
         if status == 413:
             return ConfigurationError(f"{error.message}; send less at once with a smaller --batch-points")

@@ -20,7 +20,7 @@ PASSAGES = 100
 def offline(command: str, index: str, *arguments: object) -> Result:
     """A command of ``python -m offline``, in this process: a start takes seconds."""
     line = [command, "--index", index, "--grpc-port", 0, *arguments]
-    return CliRunner().invoke(cli, list(map(str, line)), env={"COLUMNS": "200"})
+    return CliRunner().invoke(cli, list(map(str, line)), env={"COLUMNS": "80"})
 
 
 @dataclass

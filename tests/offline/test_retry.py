@@ -162,7 +162,7 @@ async def test_a_port_that_is_closed_is_given_up_with_a_way_on() -> None:
         calls += 1
         raise ConnectionRefusedError("connection refused")
 
-    with pytest.raises(IndexUnavailable, match=r"asked again, and --retry-s is 1.*it goes on where it was"):
+    with pytest.raises(IndexUnavailable, match=r"tried for --retry-s 1.*it goes on where it was"):
         await Patience(1, QUIET)(refused)
     assert calls > 1
 
