@@ -13,7 +13,9 @@ queries, and the repetitions are interleaved, so that a machine that slows down 
   dependency of this project; without it these rows are left out.
 
 Rates are of the whole job: passages a second *while* their queries are embedded too.  CPU seconds
-tell more than wall seconds where other processes use the machine.
+tell more than wall seconds where other processes use the machine.  "Inside the encoder" is the
+share of their time that embed's encoder threads spend in the encoder's calls: of the loop from
+the first batch to the last, and of the whole.
 """
 
 import argparse
@@ -21,12 +23,12 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from rich.console import Console
@@ -36,6 +38,7 @@ from app.bundle import Bundle, Side
 from app.cores import usable_cores
 from app.encoder import OnnxEncoder, Tokens
 from app.vectors import Vectors
+from offline import shard_embedder
 from offline.batches import token_batches
 from offline.demo.checkpoint import write_checkpoint
 from offline.demo.corpus import QUERIES
@@ -110,17 +113,45 @@ def encoder_alone(
     return run
 
 
-def whole_embed(sample: Sample, bundle: Path, threads: int, folder: Path) -> Callable[[], None]:
-    """Into a fresh folder each time; ``folder/last`` is the newest."""
+class TimedEncoder(OnnxEncoder):
+    """Notes when each call began and ended."""
 
-    def run() -> None:
-        (folder / "last").unlink(missing_ok=True)
-        output = Path(tempfile.mkdtemp(dir=folder)) / "run"
-        request = EmbedRequest(sample.corpus, QUERIES, bundle, output, ignore_unmatched=True, threads=threads)
-        embed(request, Console(quiet=True))
-        (folder / "last").symlink_to(output)
+    calls: ClassVar[list[tuple[float, float]]] = []
 
-    return run
+    def encode(self, batch: Sequence[Tokens], side: Side) -> Vectors:
+        began = time.perf_counter()
+        try:
+            return super().encode(batch, side)
+        finally:
+            self.calls.append((began, time.perf_counter()))
+
+
+class WholeEmbed:
+    """Embeds into a fresh folder each time."""
+
+    def __init__(self, sample: Sample, bundle: Path, threads: int, folder: Path) -> None:
+        self._request = EmbedRequest(sample.corpus, QUERIES, bundle, folder, ignore_unmatched=True, threads=threads)
+        self._folder = folder
+        self.shares: list[tuple[float, float]] = []
+        """Inside the encoder, of the loop and of the whole."""
+
+    def __call__(self) -> None:
+        self.output = Path(tempfile.mkdtemp(dir=self._folder)) / "run"
+        TimedEncoder.calls.clear()
+        began = time.perf_counter()
+        embed(replace(self._request, output=self.output), Console(quiet=True))
+        ended = time.perf_counter()
+        first, last = min(call[0] for call in TimedEncoder.calls), max(call[1] for call in TimedEncoder.calls)
+        inside = sum(end - start for start, end in TimedEncoder.calls) / self._request.threads
+        self.shares.append((inside / (last - first), inside / (ended - began)))
+
+    def vectors(self) -> tuple[Vectors, Vectors]:
+        """Of the last time: E(p), and the sums of E(q)."""
+        run = Run(self.output)
+        manifest = run.manifest()
+        assert manifest is not None
+        shards = [read_shard(run.shard_path(number)) for number in range(manifest.shard_count)]
+        return np.concatenate([s.passages for s in shards]), np.concatenate([s.query_sums for s in shards])
 
 
 def sentence_transformers(
@@ -152,9 +183,7 @@ def sentence_transformers(
             model.max_seq_length = limit
             vectors[side] = model.encode(texts, prompt=prefix, batch_size=batch_size, show_progress_bar=False)
 
-    return [
-        Contestant(f"sentence-transformers, batches of {size}", partial(run, size)) for size in args.peer_batch_sizes
-    ]
+    return [Contestant(f"sentence-transformers, {size} at once", partial(run, size)) for size in args.peer_batch_sizes]
 
 
 def lowest_cosine(ours: Vectors, theirs: Vectors) -> float:
@@ -209,29 +238,31 @@ def main() -> None:
             Contestant(f"encoder alone, {budget} tokens", encoder_alone(encoder, tokens, args.threads, budget))
             for budget in args.batch_tokens
         ]
-        ours = Contestant("embed, with files", whole_embed(sample, args.bundle, args.threads, folder))
+        shard_embedder.OnnxEncoder = TimedEncoder  # type: ignore[attr-defined]
+        whole = WholeEmbed(sample, args.bundle, args.threads, folder)
+        ours = Contestant("embed, with files", whole)
         contestants.append(ours)
         vectors: dict[Side, Vectors] = {}
         peers = sentence_transformers(sample, folder / "checkpoint", bundle, args, vectors, console)
         for _ in range(args.repetitions):
             for contestant in contestants + peers:
                 contestant.repeat()
+                Console(stderr=True).print(f"{contestant.name}: {contestant.wall_s[-1]:.1f} s")
         show(contestants + peers, sample, console)
+        loop, all_of_it = np.median(whole.shares, axis=0)
+        console.print(f"inside the encoder: {loop:.1%} of embed's loop, {all_of_it:.1%} of the whole")
         if not peers:
             console.print("sentence-transformers is not installed: no comparison with it")
             return
         fastest = min(statistics.median(p.wall_s) for p in peers), min(statistics.median(p.cpu_s) for p in peers)
         wall, cpu = fastest[0] / statistics.median(ours.wall_s), fastest[1] / statistics.median(ours.cpu_s)
         console.print(f"embed is {wall:.2f} times as fast as sentence-transformers, at {1 / cpu:.2f} of its CPU time")
-        run = Run((folder / "last").resolve())
-        manifest = run.manifest()
-        assert manifest is not None
-        shards = [read_shard(run.shard_path(number)) for number in range(manifest.shard_count)]
-        found = lowest_cosine(np.concatenate([s.passages for s in shards]), vectors[Side.PASSAGE])
-        sums = lowest_cosine(
-            np.concatenate([s.query_sums for s in shards]), sums_of(vectors[Side.QUERY], sample.counts)
+        passages, sums = whole.vectors()
+        lowest = (
+            lowest_cosine(passages, vectors[Side.PASSAGE]),
+            lowest_cosine(sums, sums_of(vectors[Side.QUERY], sample.counts)),
         )
-        console.print(f"lowest cosine with its vectors: passages {found:.6f}, sums of queries {sums:.6f}")
+        console.print(f"lowest cosine with its vectors: passages {lowest[0]:.6f}, sums of queries {lowest[1]:.6f}")
 
 
 if __name__ == "__main__":
