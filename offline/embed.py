@@ -83,8 +83,10 @@ def prepare(request: EmbedRequest, bundle: Bundle, run: Run, console: Console) -
     with setup_lock(request.output, console):
         begun = run.manifest()
         manifest = begun or _stage(request, bundle, run)
-    if begun:
-        _refuse_another(request, bundle, begun)
+        if begun:
+            _refuse_another(request, bundle, begun)
+            if not run.staging_path.is_file():  # it was damaged, and is made of the same input again
+                stage(run.staging_path, request.corpus, request.queries, request.ignore_unmatched)
     _report_input(manifest.report, console)
     _refuse_partial(request, manifest.report)  # a resume may lack the flag that the start had
     return manifest

@@ -11,6 +11,10 @@ from app.errors import OutOfSpace, XqgError
 
 P = ParamSpec("P")
 
+_DAMAGED = (
+    "a SQLite file of the job's folder is damaged ({error}); remove it (staging.sqlite, where `embed` or `generate` "
+    "wrote it) and run the command that wrote it again: what else is done is kept"
+)
 _NO_SPACE = "no space left to write{where}; free some and run the same command again"
 
 
@@ -30,10 +34,7 @@ def plainly(command: Callable[P, None]) -> Callable[P, None]:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
                 message, code = _NO_SPACE.format(where=""), OutOfSpace.exit_code
             else:
-                message, code = (
-                    f"a SQLite file of the job's folder is damaged ({error}); remove that file and try again",
-                    1,
-                )
+                message, code = _DAMAGED.format(error=error), 1
         except OSError as error:
             where = f" {error.filename}" if error.filename else ""
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

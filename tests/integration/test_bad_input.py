@@ -166,13 +166,21 @@ def test_what_is_not_there_is_said(
     one_clear_line(run_offline(*arguments), code, *words)
 
 
-def test_a_damaged_staging_file_is_no_full_disk(built: Built, tmp_path: Path, run_offline: Offline) -> None:
+def test_a_damaged_staging_file_is_no_full_disk_and_can_be_made_again(
+    demo_bundle: Bundle, small_corpus: SmallCorpus, built: Built, tmp_path: Path, run_offline: Offline
+) -> None:
     copy = tmp_path / "v"
     shutil.copytree(built.vectors, copy)
     staging = copy / "staging.sqlite"
-    staging.write_bytes(staging.read_bytes()[:4096] + b"\xff" * (staging.stat().st_size - 4096))
+    whole = staging.read_bytes()
+    staging.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
     failed = run_offline("load", "--vectors", copy, "--index", f"edge:{tmp_path / 'i'}")
-    one_clear_line(failed, 1, "staging file is damaged", "embed again")
+    one_clear_line(failed, 1, "is damaged", "remove it (staging.sqlite")
+    staging.unlink()
+    files = ["--corpus", small_corpus.corpus, "--queries", small_corpus.queries, "--bundle", demo_bundle.folder]
+    again = run_offline("embed", *files, "--output", copy, "--shard-size", 16)
+    assert "are embedded already" in again.stdout, again.stderr
+    assert run_offline("load", "--vectors", copy, "--index", f"edge:{tmp_path / 'i'}").returncode == 0
 
 
 def test_a_server_that_is_not_there_is_said(built: Built, run_offline: Offline) -> None:
