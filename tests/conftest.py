@@ -127,7 +127,8 @@ def serve() -> Callable[[Settings], AbstractContextManager[str]]:
 @pytest.fixture(scope="session")
 def service(demo_bundle: Bundle, built: Built) -> Iterator[str]:
     """The service over the small index."""
-    with serving(Settings(bundle=demo_bundle.folder, index=built.index)) as url:
+    # patient, since tests are about answers and machines may be busy
+    with serving(Settings(bundle=demo_bundle.folder, index=built.index, timeout_s=120)) as url:
         yield url
 
 

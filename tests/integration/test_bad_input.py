@@ -184,8 +184,10 @@ def test_a_damaged_staging_file_is_no_full_disk_and_can_be_made_again(
 
 
 def test_a_server_that_is_not_there_is_said(built: Built, run_offline: Offline) -> None:
-    failed = run_offline("load", "--vectors", built.vectors, "--index", "http://127.0.0.1:9", "--timeout-s", 2)
-    one_clear_line(failed, 1, "Qdrant does not answer")
+    server = ["--index", "http://127.0.0.1:9", "--timeout-s", 2, "--retry-s", 1]
+    failed = run_offline("load", "--vectors", built.vectors, *server)
+    one_clear_line(failed, 1, "Qdrant does not answer", "tried for --retry-s 1")
+    assert "trying again, for up to 1 s" in failed.stdout
 
 
 def test_a_filter_field_that_is_nowhere_is_said(built: Built, tmp_path: Path, run_offline: Offline) -> None:
