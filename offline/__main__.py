@@ -1,4 +1,4 @@
-"""``python -m offline``: export, generate, filter, ledger, embed, load, build, collections, rollback, demo."""
+"""``python -m offline``: export, generate, filter, ledger, embed, load, build, collections, rollback, plan, demo."""
 
 import typer
 
@@ -11,6 +11,7 @@ from offline.commands.filter import filter_command
 from offline.commands.generate import generate
 from offline.commands.ledger import ledger
 from offline.commands.load import load
+from offline.commands.plan import plan
 from offline.commands.rollback import rollback
 
 cli = typer.Typer(
@@ -19,7 +20,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     help="Export encoders, generate queries, embed passages with them, fuse, and load into Qdrant.",
 )
-for command in (export, generate, embed, load, build, ledger, collections, rollback, demo):
+for command in (export, generate, embed, load, build, ledger, collections, rollback, plan, demo):
     cli.command()(command)
 cli.command("filter")(filter_command)
 
