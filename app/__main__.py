@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import shutil
 import signal
 import sys
@@ -10,7 +9,7 @@ import sys
 import uvicorn
 from fastapi import FastAPI
 
-from app import __version__
+from app import __version__, logs
 from app.describe import settings_help
 from app.errors import XqgError
 from app.main import create_app
@@ -21,10 +20,9 @@ def main() -> int:
     arguments = _parser().parse_args()
     # uvicorn drains on SIGTERM, then raises it again: this makes an ordered end exit 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # one line per call to Qdrant
     try:
         settings = Settings.read()
+        logs.configure(settings.log_format, settings.log_level)
         app = create_app(settings)
         if arguments.check:
             print(asyncio.run(_check(app)))

@@ -89,6 +89,11 @@ class OnnxEncoder:
                     f"{bundle.folder}: the graph yields {width} dimensions, the manifest says {identity.dimension}"
                 )
 
+    @property
+    def engine(self) -> str:
+        """What runs the graph, with its version."""
+        return f"onnxruntime {onnxruntime.__version__}"
+
     def tokenize(self, texts: Sequence[str], side: Side) -> list[Tokens]:
         """Apply the side's prefix, tokenize, and cut at the side's limit."""
         prefix = self._prefixes[side]

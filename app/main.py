@@ -17,9 +17,11 @@ from app.index import IndexLocation, ServerAccess, check_collection, open_index
 from app.keeper import IndexKeeper
 from app.metrics import Metrics
 from app.middleware import RequestContext
+from app.observer import RequestObserver
 from app.retriever import Retriever
 from app.routes import operation_routes, search_routes
 from app.settings import Settings
+from app.translate import encoder_info
 
 _DESCRIPTION = """Ask a question in Arabic, Bengali, Finnish, Japanese, Korean, Russian or Telugu; get English passages.
 
@@ -38,6 +40,8 @@ def create_app(settings: Settings) -> FastAPI:
     check_collection(settings.collection)
     encoder = OnnxEncoder(Bundle.open(settings.bundle), device=settings.device)
     metrics = Metrics()
+    facts = encoder_info(encoder).model_dump(include={"source", "fingerprint", "precision", "engine", "device"})
+    metrics.encoder.info(facts)
     key = settings.qdrant_api_key
     access = ServerAccess(key.get_secret_value() if key else None, settings.qdrant_grpc_port, settings.timeout_s)
 
@@ -57,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
         )
         app.state.retriever = Retriever(encoder, batcher, keeper, settings.timeout_s)
         metrics.ready.set_function(lambda: keeper.is_open)
+        metrics.follow(lambda: keeper.index if keeper.is_open else None)
         batcher.start()
         await keeper.start()
         yield
@@ -77,7 +82,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(operation_routes)
     app.add_api_route("/", _to_docs, include_in_schema=False)
     problems.install(app)
-    app.add_middleware(RequestContext, metrics=metrics, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestContext, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestObserver, metrics=metrics)  # the last added is the outermost
     return app
 
 

@@ -61,7 +61,7 @@ def test_an_answer_says_where_it_comes_from_and_how_long_it_took(client: httpx.C
     assert answer["index"]["collection"].startswith("passages-")
     assert answer["encoder"]["fingerprint"] == demo_bundle.fingerprint
     timings = answer["timings_ms"]
-    assert set(timings) == {"queue", "encode", "search", "total"}
+    assert set(timings) == {"queue", "tokenize", "encode", "search", "total"}
     assert timings["total"] >= timings["encode"] > 0
 
 
@@ -145,7 +145,7 @@ def test_info_health_readiness_and_metrics(client: httpx.Client) -> None:
     assert 'xqg_requests_total{method="POST",route="/v1/search",status="200"}' in metrics
     assert 'xqg_searches_total{lang="te"}' in metrics
     assert 'xqg_searches_total{lang="other"}' in metrics
-    assert 'xqg_stage_seconds_count{stage="encode"}' in metrics
+    assert 'xqg_stage_seconds_count{lang="te",stage="encode"}' in metrics
     assert "xqg_ready 1.0" in metrics
 
 
