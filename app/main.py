@@ -1,11 +1,14 @@
 """create_app(settings) and its lifespan: the only place that builds things."""
 
+import asyncio
 import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
+from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 
 from app import __version__, problems
@@ -13,6 +16,7 @@ from app.batcher import MicroBatcher
 from app.bundle import Bundle, Side
 from app.cores import usable_cores
 from app.encoder import OnnxEncoder, Tokens
+from app.errors import ConfigurationError
 from app.index import IndexLocation, ServerAccess, check_collection, open_index
 from app.keeper import IndexKeeper
 from app.metrics import Metrics
@@ -21,13 +25,26 @@ from app.observer import RequestObserver
 from app.retriever import Retriever
 from app.routes import operation_routes, search_routes
 from app.settings import Settings
+from app.spans import NoSpans
 from app.translate import encoder_info
+
+if TYPE_CHECKING:
+    from app.tracing import Tracing
 
 _DESCRIPTION = """Ask a question in Arabic, Bengali, Finnish, Japanese, Korean, Russian or Telugu; get English passages.
 
 Passage vectors are fused with the vectors of queries generated for them in the seven languages
 ([xQG](https://arxiv.org/abs/2305.03950)), so recall rises and a search costs no more.
 Open `POST /v1/search`, pick an example and press **Execute**."""
+
+# the framework would otherwise heed providers and variables that nobody meant for it
+_NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -39,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     location = IndexLocation.parse(settings.index)
     check_collection(settings.collection)
     encoder = OnnxEncoder(Bundle.open(settings.bundle), device=settings.device)
+    tracing = _tracing(settings)
     metrics = Metrics()
     facts = encoder_info(encoder).model_dump(include={"source", "fingerprint", "precision", "engine", "device"})
     metrics.encoder.info(facts)
@@ -47,6 +65,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if tracing is not None:
+            tracing.start()
         batcher: MicroBatcher[Tokens] = MicroBatcher(
             functools.partial(encoder.encode, side=Side.QUERY),
             threads=settings.encoder_threads or usable_cores(),
@@ -59,7 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
             lambda: open_index(location, settings.collection, access),
             settings.index_retry_s,
         )
-        app.state.retriever = Retriever(encoder, batcher, keeper, settings.timeout_s)
+        app.state.retriever = Retriever(encoder, batcher, keeper, settings.timeout_s, tracing or NoSpans())
         metrics.ready.set_function(lambda: keeper.is_open)
         metrics.follow(lambda: keeper.index if keeper.is_open else None)
         batcher.start()
@@ -67,6 +87,8 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         await keeper.close()
         await batcher.close()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
 
     app: FastAPI = FastAPIOffline(  # Swagger UI from the package, not from a CDN
         title="xQG cross-lingual retrieval",
@@ -74,6 +96,7 @@ def create_app(settings: Settings) -> FastAPI:
         version=__version__,
         lifespan=lifespan,
         redoc_url=None,
+        telemetry={**_NO_TELEMETRY, **(tracing.telemetry if tracing is not None else {})},
         swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True},
     )
     app.state.settings = settings
@@ -85,6 +108,18 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestContext, max_body_bytes=settings.max_body_bytes)
     app.add_middleware(RequestObserver, metrics=metrics)  # the last added is the outermost
     return app
+
+
+def _tracing(settings: Settings) -> "Tracing | None":
+    if not settings.otel:
+        return None
+    try:
+        from app.tracing import Tracing
+    except ImportError as error:
+        raise ConfigurationError(
+            f"XQG_OTEL is set, but {error.name} is not installed; install the extra `otel`, or unset it"
+        ) from error
+    return Tracing(log_queries=settings.log_queries)
 
 
 async def _to_docs() -> RedirectResponse:
