@@ -22,7 +22,8 @@ def configure(log_format: LogFormat, log_level: LogLevel, stream: TextIO | None 
 
     Args:
         log_format: ``auto`` is text on a terminal, else JSON.
-        log_level: the least grave that is written.
+        log_level: the least grave that is written.  Below ``info`` only our own: what libraries
+            tell then has headers in it, and keys with them.
         stream: stderr, unless given.
     """
     stream = stream or sys.stderr
@@ -31,7 +32,9 @@ def configure(log_format: LogFormat, log_level: LogLevel, stream: TextIO | None 
         _TextFormatter() if log_format == "text" or (log_format == "auto" and stream.isatty()) else _json_formatter()
     )
     handler.addFilter(_add_request_id)
-    logging.basicConfig(level=log_level.upper(), handlers=[handler], force=True)
+    level = logging.getLevelNamesMapping()[log_level.upper()]
+    logging.basicConfig(level=max(level, logging.INFO), handlers=[handler], force=True)
+    logging.getLogger("app").setLevel(level)
     logging.captureWarnings(capture=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # one line per call to Qdrant
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # its lines hold query strings

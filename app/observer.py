@@ -9,7 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
-_PROBES = ("/healthz", "/readyz", "/metrics")
+PROBES = ("/healthz", "/readyz", "/metrics")
+"""Routes that machines ask all the time: logged for those who debug, and not traced."""
 
 
 class RequestObserver:
@@ -49,7 +50,7 @@ class RequestObserver:
             self._metrics.observe_request(scope["method"], route, status, took_s)
             if "problem" in facts:
                 self._metrics.rejections.labels(facts["problem"]).inc()
-            level = logging.DEBUG if route in _PROBES else logging.INFO
+            level = logging.DEBUG if route in PROBES else logging.INFO
             if _LOG.isEnabledFor(level):
                 fields = {"method": scope["method"], "route": route, "status": status}
                 fields |= {"duration_ms": round(1e3 * took_s, 3)} | facts

@@ -210,12 +210,12 @@ async def info(retriever: RetrieverDep, settings: SettingsDep) -> schemas.Info:
         index = index_info(retriever.index)
     except XqgError:
         index = None
-    limits = ("max_batch_tokens", "max_queue_tokens", "max_query_chars", "max_body_bytes", "timeout_s")
     return schemas.Info(
         version=__version__,
         encoder=encoder_info(retriever.encoder),
         index=index,
-        limits={name: getattr(settings, name) for name in limits},
+        limits={name: value for name, value in settings if name.startswith("max_") or name == "timeout_s"}
+        | {"max_batch_searches": schemas.MAX_BATCH_SEARCHES},
     )
 
 

@@ -7,6 +7,7 @@ variables say where spans go, how many and under which name.
 
 import logging
 import os
+import threading
 import time
 from collections.abc import MutableMapping
 from contextlib import AbstractContextManager
@@ -26,9 +27,11 @@ from opentelemetry.trace import SpanKind
 from app import __version__
 from app.batcher import Embedded
 from app.errors import ConfigurationError
+from app.observer import PROBES
 from app.spans import Attributes
 
-_UNTRACED = ("/healthz", "/readyz", "/metrics")
+_LOG = logging.getLogger(__name__)
+_SEND_S = 3
 _ONLY = {
     "OTEL_TRACES_EXPORTER": "otlp",
     "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
@@ -71,12 +74,17 @@ class Tracing:
             handler.addFilter(_add_trace_id)
 
     def close(self) -> None:
-        """Undo ``start`` and send what is left; blocks while the receiver takes it."""
+        """Undo ``start`` and send what is left; blocks while the receiver takes it, for seconds at most."""
         for client in self._clients:
             client.uninstrument()
         for handler in logging.getLogger().handlers:
             handler.removeFilter(_add_trace_id)
-        self._provider.shutdown()
+        # a thread that may be left behind: a receiver that hangs must not hold up the end
+        sending = threading.Thread(target=self._provider.shutdown, daemon=True)
+        sending.start()
+        sending.join(_SEND_S)
+        if sending.is_alive():
+            _LOG.warning("the receiver of traces did not take the last ones within %d s; they are lost", _SEND_S)
 
     # Spans
 
@@ -111,7 +119,7 @@ class _Processor(BatchSpanProcessor):
 
 
 def _is_probe(scope: MutableMapping[str, Any]) -> bool:
-    return scope.get("path") in _UNTRACED
+    return scope.get("path") in PROBES
 
 
 def _add_trace_id(record: logging.LogRecord) -> bool:

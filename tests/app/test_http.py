@@ -136,6 +136,8 @@ def test_info_health_readiness_and_metrics(client: httpx.Client) -> None:
     info = client.get("/v1/info").json()
     assert info["encoder"]["source"] == "multilingual-e5-small"
     assert info["index"]["fields"] == {"topic": "keyword"}
+    assert info["limits"]["max_batch_searches"] == 64
+    assert {name for name in Settings.model_fields if name.startswith("max_")} < set(info["limits"])
     assert client.get("/healthz").json() == {"status": "ok"}
     ready = client.get("/readyz").json()
     assert (ready["status"], ready["passages"]) == ("ready", SMALL_PASSAGES)

@@ -38,6 +38,7 @@ def written() -> Iterator[Callable[..., io.StringIO]]:
     yield configure
     root.handlers = handlers
     root.setLevel(level)
+    logging.getLogger("app").setLevel(logging.NOTSET)
     logging.captureWarnings(capture=False)
 
 
@@ -154,6 +155,13 @@ def test_libraries_and_warnings_log_in_the_same_shape(written: Callable[..., io.
     assert (started["logger"], started["message"]) == ("uvicorn.error", "started 5")
     assert "color_message" not in started
     assert (warned["logger"], "old" in warned["message"]) == ("py.warnings", True)
+
+
+def test_libraries_that_debug_would_tell_keys_and_do_not(written: Callable[..., io.StringIO]) -> None:
+    stream = written(log_level="debug")
+    logging.getLogger("hpack.hpack").debug("Adding (b'api-key', b'%s') to the header table", SECRET)
+    logging.getLogger("app").debug("ours")
+    assert [entry["message"] for entry in entries(stream)] == ["ours"]
 
 
 def test_text_is_a_line_for_a_person_and_no_value_breaks_it(written: Callable[..., io.StringIO]) -> None:

@@ -162,6 +162,24 @@ def tracing_to(receiver: Receiver) -> Iterator[Tracing]:
         tracing.close()
 
 
+def test_a_receiver_that_hangs_does_not_hold_up_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        monkeypatch.setattr("app.tracing._SEND_S", 0.2)
+        tracing = Tracing(log_queries=False)
+        tracing.start()
+        with tracing.stage("search"):
+            pass
+        tracing.close()
+        deaf.settimeout(30)
+        connection, _ = deaf.accept()  # it was asked, and is still asked now that all has ended
+        with connection:
+            assert connection.recv(4) == b"POST"
+    assert "did not take the last ones" in caplog.text
+
+
 class EmptyQdrant(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Answers every call with an empty message (no alias, no collection), and keeps each call's metadata."""
 
