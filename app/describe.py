@@ -14,6 +14,7 @@ _SECTIONS = {
     "log_format": "Logs and traces",
     "device": "Encoding",
     "timeout_s": "Limits",
+    "api_keys": "Access",
     "index_retry_s": "Upkeep",
 }
 """Title of each section, by its first field; a section ends where the next begins."""
@@ -47,7 +48,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
-    if value is None or value == () or value == []:
+    if value in (None, "", (), []):
         return "none"
     if isinstance(value, SecretStr):
         return "secret"

@@ -91,12 +91,12 @@ def create_app(settings: Settings) -> FastAPI:
             await asyncio.to_thread(tracing.close)
 
     app: FastAPI = FastAPIOffline(  # Swagger UI from the package, not from a CDN
+        telemetry={**_NO_TELEMETRY, **(tracing.telemetry if tracing is not None else {})},
         title="xQG cross-lingual retrieval",
         description=_DESCRIPTION,
         version=__version__,
         lifespan=lifespan,
         redoc_url=None,
-        telemetry={**_NO_TELEMETRY, **(tracing.telemetry if tracing is not None else {})},
         swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True},
     )
     app.state.settings = settings

@@ -29,7 +29,9 @@ class Settings(BaseSettings):
     The docstrings are what ``python -m app --help`` and the README print.
     """
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, frozen=True, extra="ignore", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     bundle: Path
     """Folder of the exported encoder; a damaged one stops the start."""
@@ -61,13 +63,13 @@ class Settings(BaseSettings):
     """Padded tokens per batch; a longer query is a batch of its own."""
     max_queue_tokens: int = Field(default=16_384, ge=1)
     """Tokens that may wait; beyond that a search is answered 429."""
-    timeout_s: float = Field(default=10, gt=0, allow_inf_nan=False)
+    timeout_s: float = Field(default=10, gt=0)
     """Time for one search; beyond that it is answered 504."""
     max_query_chars: int = Field(default=4_000, ge=1)
     """Longer queries are answered 422; what is within, but over the token limit, is cut and flagged."""
     max_body_bytes: int = Field(default=1_048_576, ge=1)
     """Larger bodies are answered 413 before they are read whole."""
-    index_retry_s: float = Field(default=5, gt=0, allow_inf_nan=False)
+    index_retry_s: float = Field(default=5, gt=0)
     """Pause between attempts to open an index that is missing, unfit or out of reach."""
     drain_s: int = Field(default=20, ge=0)
     """Time that searches under way have to finish after SIGTERM."""
