@@ -28,9 +28,10 @@ lint: $(VENV)/.dev ## ruff and mypy, changing nothing
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-fix: $(VENV)/.dev ## format, and mend what can be mended
+fix: $(VENV)/.dev ## format, mend what can be mended, and write the README's table of settings
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@PYTHONPATH=. $(BIN)/python deploy/readme_settings.py
 
 clean: ## remove the virtualenv and all that the commands built
 	rm -rf $(VENV) var build *.egg-info .mypy_cache .pytest_cache .ruff_cache
@@ -45,5 +46,5 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	$(BIN)/pip install -e '.[$(RUNTIME),offline,ray,demo,dev]' -c constraints.txt
+	$(BIN)/pip install -e '.[$(RUNTIME),otel,offline,ray,demo,dev]' -c constraints.txt
 	@touch $@

@@ -1,24 +1,32 @@
 """``python -m app``: serve with uvicorn on ``XQG_HOST`` and ``XQG_PORT``."""
 
-import logging
+import argparse
+import asyncio
+import shutil
 import signal
 import sys
 
 import uvicorn
+from fastapi import FastAPI
 
+from app import __version__, logs
+from app.describe import settings_help
 from app.errors import XqgError
 from app.main import create_app
 from app.settings import Settings
 
 
 def main() -> int:
+    arguments = _parser().parse_args()
     # uvicorn drains on SIGTERM, then raises it again: this makes an ordered end exit 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # one line per call to Qdrant
     try:
         settings = Settings.read()
+        logs.configure(settings.log_format, settings.log_level)
         app = create_app(settings)
+        if arguments.check:
+            print(asyncio.run(_check(app)))
+            return 0
     except XqgError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return error.exit_code
@@ -32,6 +40,39 @@ def main() -> int:
         log_config=None,
     )
     return 0
+
+
+async def _check(app: FastAPI) -> str:
+    """What readiness asks of a running service, without a socket.
+
+    Raises:
+        XqgError: what does not hold.
+    """
+    async with app.router.lifespan_context(app):
+        retriever = app.state.retriever
+        passages = await retriever.check_ready()
+        encoder = retriever.encoder.bundle
+        return (
+            f"ok: {retriever.index.collection} has {passages:,} passages and belongs to the encoder "
+            f"{encoder.encoder.source} ({encoder.fingerprint[:12]})"
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    width = min(100, max(60, shutil.get_terminal_size().columns))
+    parser = argparse.ArgumentParser(
+        prog="python -m app",
+        description="Serve cross-lingual retrieval over HTTP.  Settings are environment variables.",
+        epilog=f"{settings_help(width)}\n\nExit codes: 0 in order, 2 settings, bundle or device not fit, 1 any other.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"xqg {__version__}")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="check settings, bundle and index as readiness does, print the result and end; 0 if all is well",
+    )
+    return parser
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ class Embedded:
     vector: Vectors
     queue_s: float
     encode_s: float
+    batch_queries: int = 1
+    """How many were embedded together."""
 
 
 @dataclass(slots=True)
@@ -46,11 +48,11 @@ class _Waiting(Generic[Item]):
 
 
 class BatchObserver(Protocol):
-    """Told of every batch and of the queue's length; metrics, in the service."""
+    """Told of every batch (the length of each item) and of the queue; metrics, in the service."""
 
-    def batch(self, queries: int) -> None: ...
+    def batch(self, lengths: Sequence[int]) -> None: ...
     def dropped(self, queries: int) -> None: ...
-    def waiting(self, tokens: int) -> None: ...
+    def waiting(self, queries: int, tokens: int) -> None: ...
 
 
 class MicroBatcher(Generic[Item]):
@@ -77,6 +79,7 @@ class MicroBatcher(Generic[Item]):
         self._max_queue_tokens = max_queue_tokens
         self._observer = observer
         self._waiting: list[_Waiting[Item]] = []
+        self._queries = 0
         self._tokens = 0
         self._arrived = asyncio.Event()
         self._idle = threads
@@ -106,7 +109,7 @@ class MicroBatcher(Generic[Item]):
             raise Overloaded("too many queries are waiting; send this one again later")
         waiting = _Waiting(item, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
-        self._count(len(item))
+        self._count(1, len(item))
         self._arrived.set()
         try:
             return await waiting.answer
@@ -168,7 +171,7 @@ class MicroBatcher(Generic[Item]):
 
     async def _run(self, batch: list[_Waiting[Item]]) -> None:
         began = time.perf_counter()
-        self._observer.batch(len(batch))
+        self._observer.batch([len(waiting.item) for waiting in batch])
         try:
             vectors = await asyncio.get_running_loop().run_in_executor(
                 self._executor, self._encode, [waiting.item for waiting in batch]
@@ -193,13 +196,14 @@ class MicroBatcher(Generic[Item]):
         took = time.perf_counter() - began
         for waiting, vector in zip(batch, vectors, strict=True):
             if not waiting.answer.done():
-                waiting.answer.set_result(Embedded(vector, began - waiting.since, took))
+                waiting.answer.set_result(Embedded(vector, began - waiting.since, took, len(batch)))
 
     def _uncount(self, waiting: _Waiting[Item]) -> None:
         if waiting.counted:
             waiting.counted = False
-            self._count(-len(waiting.item))
+            self._count(-1, -len(waiting.item))
 
-    def _count(self, tokens: int) -> None:
+    def _count(self, queries: int, tokens: int) -> None:
+        self._queries += queries
         self._tokens += tokens
-        self._observer.waiting(self._tokens)
+        self._observer.waiting(self._queries, self._tokens)

@@ -80,6 +80,11 @@ class OnnxEncoder:
                 )
         self.engine = self._engines[sides[0]]
 
+    @property
+    def engine(self) -> str:
+        """What runs the graph, with its version."""
+        return f"onnxruntime {onnxruntime.__version__}"
+
     def tokenize(self, texts: Sequence[str], side: Side) -> list[Tokens]:
         """Apply the side's prefix, tokenize, and cut at the side's limit."""
         prefix = self._prefixes[side]

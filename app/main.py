@@ -1,11 +1,14 @@
 """create_app(settings) and its lifespan: the only place that builds things."""
 
+import asyncio
 import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
+from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 
 from app import __version__, problems
@@ -13,19 +16,35 @@ from app.batcher import MicroBatcher
 from app.bundle import Bundle, Side
 from app.cores import usable_cores
 from app.encoder import OnnxEncoder, Tokens
+from app.errors import ConfigurationError
 from app.index import IndexLocation, ServerAccess, check_collection, open_index
 from app.keeper import IndexKeeper
 from app.metrics import Metrics
 from app.middleware import RequestContext
+from app.observer import RequestObserver
 from app.retriever import Retriever
 from app.routes import operation_routes, search_routes
 from app.settings import Settings
+from app.spans import NoSpans
+from app.translate import encoder_info
+
+if TYPE_CHECKING:
+    from app.tracing import Tracing
 
 _DESCRIPTION = """Ask a question in Arabic, Bengali, Finnish, Japanese, Korean, Russian or Telugu; get English passages.
 
 Passage vectors are fused with the vectors of queries generated for them in the seven languages
 ([xQG](https://arxiv.org/abs/2305.03950)), so recall rises and a search costs no more.
 Open `POST /v1/search`, pick an example and press **Execute**."""
+
+# the framework would otherwise heed providers and variables that nobody meant for it
+_NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -37,12 +56,17 @@ def create_app(settings: Settings) -> FastAPI:
     location = IndexLocation.parse(settings.index)
     check_collection(settings.collection)
     encoder = OnnxEncoder(Bundle.open(settings.bundle), device=settings.device)
+    tracing = _tracing(settings)
     metrics = Metrics()
+    facts = encoder_info(encoder).model_dump(include={"source", "fingerprint", "precision", "engine", "device"})
+    metrics.encoder.info(facts)
     key = settings.qdrant_api_key
     access = ServerAccess(key.get_secret_value() if key else None, settings.qdrant_grpc_port, settings.timeout_s)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if tracing is not None:
+            tracing.start()
         batcher: MicroBatcher[Tokens] = MicroBatcher(
             functools.partial(encoder.encode, side=Side.QUERY),
             threads=settings.encoder_threads or usable_cores(),
@@ -55,15 +79,19 @@ def create_app(settings: Settings) -> FastAPI:
             lambda: open_index(location, settings.collection, access),
             settings.index_retry_s,
         )
-        app.state.retriever = Retriever(encoder, batcher, keeper, settings.timeout_s)
+        app.state.retriever = Retriever(encoder, batcher, keeper, settings.timeout_s, tracing or NoSpans())
         metrics.ready.set_function(lambda: keeper.is_open)
+        metrics.follow(lambda: keeper.index if keeper.is_open else None)
         batcher.start()
         await keeper.start()
         yield
         await keeper.close()
         await batcher.close()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
 
     app: FastAPI = FastAPIOffline(  # Swagger UI from the package, not from a CDN
+        telemetry={**_NO_TELEMETRY, **(tracing.telemetry if tracing is not None else {})},
         title="xQG cross-lingual retrieval",
         description=_DESCRIPTION,
         version=__version__,
@@ -77,8 +105,21 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(operation_routes)
     app.add_api_route("/", _to_docs, include_in_schema=False)
     problems.install(app)
-    app.add_middleware(RequestContext, metrics=metrics, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestContext, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestObserver, metrics=metrics)  # the last added is the outermost
     return app
+
+
+def _tracing(settings: Settings) -> "Tracing | None":
+    if not settings.otel:
+        return None
+    try:
+        from app.tracing import Tracing
+    except ImportError as error:
+        raise ConfigurationError(
+            f"XQG_OTEL is set, but {error.name} is not installed; install the extra `otel`, or unset it"
+        ) from error
+    return Tracing(log_queries=settings.log_queries)
 
 
 async def _to_docs() -> RedirectResponse:

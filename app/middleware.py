@@ -1,4 +1,4 @@
-"""Around every request: an id, a limit on the body, a count, and an answer whatever happens."""
+"""Around every request: an id, a limit on the body, and an answer whatever happens."""
 
 import re
 import uuid
@@ -7,7 +7,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.metrics import Metrics
+from app.logs import REQUEST_ID
 from app.problems import log_if_unexpected, problem_from, respond
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -16,9 +16,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 class RequestContext:
     """ASGI middleware.  Takes the caller's ``X-Request-ID`` if it is harmless, else makes one."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
         self._app = app
-        self._metrics = metrics
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -28,8 +27,8 @@ class RequestContext:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        REQUEST_ID.set(request_id)
         received = 0
-        status = 500
         started = False
 
         async def limited_receive() -> Message:
@@ -44,9 +43,9 @@ class RequestContext:
             return message
 
         async def marked_send(message: Message) -> None:
-            nonlocal status, started
+            nonlocal started
             if message["type"] == "http.response.start":
-                status, started = message["status"], True
+                started = True
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)
 
@@ -57,6 +56,3 @@ class RequestContext:
             if started:  # half an answer is out; only a broken connection can say so
                 raise
             await respond(problem_from(error, request_id))(scope, receive, marked_send)
-        finally:
-            route = getattr(scope.get("route"), "path", "other")  # the pattern, so that labels stay few
-            self._metrics.requests.labels(scope["method"], route, str(status)).inc()

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from app.errors import InvalidRequest, MalformedRequest, RequestTooLarge, XqgError, problem_of
 from app.schemas import FieldProblem, ProblemModel
@@ -52,19 +53,34 @@ def problem_from_validation(error: RequestValidationError | ValidationError, req
     return problem_from(InvalidRequest(detail), request_id).model_copy(update={"errors": fields})
 
 
+def slug_of(problem: ProblemModel) -> str:
+    """The last word of its type."""
+    return problem.type.removeprefix(_TYPE)
+
+
 def log_if_unexpected(error: Exception, request_id: str) -> None:
     """With its traceback, which no caller is shown."""
     if problem_of(error).status == HTTPStatus.INTERNAL_SERVER_ERROR:
         _LOG.error("request %s failed", request_id, exc_info=error)
 
 
-def respond(problem: ProblemModel, retry_after_s: float | None = None) -> JSONResponse:
-    headers = {} if retry_after_s is None else {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
-    return JSONResponse(
-        jsonable_encoder(problem, exclude_none=True),
-        status_code=problem.status,
-        headers=headers,
-        media_type="application/problem+json",
+class ProblemResponse(JSONResponse):
+    """A problem; its type becomes a fact of the request, for metrics and log."""
+
+    media_type = "application/problem+json"
+
+    def __init__(self, problem: ProblemModel, headers: dict[str, str]) -> None:
+        super().__init__(jsonable_encoder(problem, exclude_none=True), status_code=problem.status, headers=headers)
+        self._slug = slug_of(problem)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.get("state", {}).get("facts", {})["problem"] = self._slug
+        await super().__call__(scope, receive, send)
+
+
+def respond(problem: ProblemModel, retry_after_s: float | None = None) -> ProblemResponse:
+    return ProblemResponse(
+        problem, {} if retry_after_s is None else {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
     )
 
 

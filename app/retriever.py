@@ -16,6 +16,7 @@ from app.index.filters import parse_filter
 from app.index.protocol import PassageIndex
 from app.keeper import IndexKeeper
 from app.passages import Hit, Passage
+from app.spans import NoSpans, Spans
 from app.vectors import Vectors
 
 _READY_COSINE = 0.999  # a canary's vector may move this far across machines and providers
@@ -51,6 +52,7 @@ class SearchResult:
     """Per hit, its closest generated queries; empty without ``explain``."""
     truncated: bool
     queue_s: float
+    tokenize_s: float
     encode_s: float
     search_s: float
     total_s: float
@@ -62,12 +64,18 @@ class Retriever:
     """Embeds a query and asks the index; one await chain from the route to the engine."""
 
     def __init__(
-        self, encoder: OnnxEncoder, batcher: MicroBatcher[Tokens], keeper: IndexKeeper, timeout_s: float
+        self,
+        encoder: OnnxEncoder,
+        batcher: MicroBatcher[Tokens],
+        keeper: IndexKeeper,
+        timeout_s: float,
+        spans: Spans = NoSpans(),  # noqa: B008, stateless
     ) -> None:
         self.encoder = encoder
         self._batcher = batcher
         self._keeper = keeper
         self._timeout_s = timeout_s
+        self._spans = spans
         self._canaries = [canary for canary in encoder.bundle.manifest.canaries if canary.side is Side.QUERY]
         self._next_canary = 0
 
@@ -102,10 +110,16 @@ class Retriever:
         conditions = parse_filter(search.filter, index.contract.fields)
         if search.explain and not index.contract.keeps_queries:
             raise InvalidRequest("explain: this index was loaded without its generated queries")
-        (tokens,) = self.encoder.tokenize([search.query], Side.QUERY)
-        embedded = await self._batcher.embed(tokens)
+        read = time.perf_counter()
+        with self._spans.stage("tokenize"):
+            (tokens,) = self.encoder.tokenize([search.query], Side.QUERY)
+        tokenize_s = time.perf_counter() - read
+        with self._spans.stage("embed", {"xqg.query.tokens": len(tokens)}):
+            embedded = await self._batcher.embed(tokens)
+            self._spans.embedded(embedded)
         asked = time.perf_counter()
-        hits = await index.query(embedded.vector, search.top_k, conditions, search.min_score)
+        with self._spans.stage("search", {"xqg.collection": index.collection, "xqg.top_k": search.top_k}):
+            hits = await index.query(embedded.vector, search.top_k, conditions, search.min_score)
         search_s = time.perf_counter() - asked
         matched = await self._explain(embedded, hits) if search.explain else []
         return SearchResult(
@@ -113,6 +127,7 @@ class Retriever:
             matched_queries=matched,
             truncated=tokens.truncated,
             queue_s=embedded.queue_s,
+            tokenize_s=tokenize_s,
             encode_s=embedded.encode_s,
             search_s=search_s,
             total_s=time.perf_counter() - began,

@@ -5,7 +5,6 @@ import json
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
-import onnxruntime
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -13,12 +12,13 @@ from pydantic import ValidationError
 
 from app import __version__, schemas
 from app.errors import ClientGone, InvalidRequest, PassageNotFound, XqgError
+from app.languages import language_label
 from app.metrics import Metrics
-from app.problems import log_if_unexpected, problem_from, problem_from_validation
+from app.problems import log_if_unexpected, problem_from, problem_from_validation, slug_of
 from app.retriever import Retriever
 from app.schemas import SearchRequest, SearchResponse
 from app.settings import Settings
-from app.translate import encoder_info, index_info, to_response, to_search
+from app.translate import encoder_info, index_info, server_timing, to_response, to_search
 
 T = TypeVar("T")
 
@@ -80,11 +80,31 @@ async def until_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
 async def _search(
     body: SearchRequest, request: Request, retriever: Retriever, settings: Settings, metrics: Metrics
 ) -> SearchResponse:
+    """One search, alone or of a batch."""
     if len(body.query) > settings.max_query_chars:
         raise InvalidRequest(f"query: longer than {settings.max_query_chars:,} characters; ask a shorter question")
     result = await retriever.search(to_search(body))
-    metrics.observe_search(body.lang, result)
+    metrics.observe_search(language_label(body.lang, body.query), result)
     return to_response(body.query, result, retriever, request.state.request_id)
+
+
+async def _answer(
+    body: SearchRequest,
+    request: Request,
+    response: Response,
+    retriever: Retriever,
+    settings: Settings,
+    metrics: Metrics,
+) -> SearchResponse:
+    """The one search of a request."""
+    facts: dict[str, Any] = request.state.facts
+    facts.update(lang=language_label(body.lang, body.query), top_k=body.top_k)
+    if settings.log_queries:
+        facts["query"] = body.query
+    answer = await until_gone(request, _search(body, request, retriever, settings, metrics))
+    facts["hits"] = len(answer.hits)
+    response.headers["Server-Timing"] = server_timing(answer.timings_ms)
+    return answer
 
 
 @search_routes.post(
@@ -93,17 +113,19 @@ async def _search(
 async def search(
     body: Annotated[SearchRequest, Body(openapi_examples=schemas.SEARCH_EXAMPLES)],
     request: Request,
+    response: Response,
     retriever: RetrieverDep,
     settings: SettingsDep,
     metrics: MetricsDep,
 ) -> SearchResponse:
     """Ask in Arabic, Bengali, Finnish, Japanese, Korean, Russian or Telugu; get English passages."""
-    return await until_gone(request, _search(body, request, retriever, settings, metrics))
+    return await _answer(body, request, response, retriever, settings, metrics)
 
 
 @search_routes.get("/search", responses=_SEARCH_PROBLEMS, response_model_exclude_none=True, summary="The same by GET")
 async def search_by_get(
     request: Request,
+    response: Response,
     retriever: RetrieverDep,
     settings: SettingsDep,
     metrics: MetricsDep,
@@ -132,7 +154,7 @@ async def search_by_get(
     except ValidationError as error:
         errors = [each | {"loc": ("query", *each["loc"])} for each in error.errors(include_context=False)]
         raise RequestValidationError(errors) from error
-    return await until_gone(request, _search(body, request, retriever, settings, metrics))
+    return await _answer(body, request, response, retriever, settings, metrics)
 
 
 @search_routes.post(
@@ -149,15 +171,19 @@ async def search_batch(
             item = SearchRequest.model_validate(fields)
             return schemas.BatchItem(result=await _search(item, request, retriever, settings, metrics))
         except ValidationError as error:
-            return schemas.BatchItem(error=problem_from_validation(error, request_id))
+            problem = problem_from_validation(error, request_id)
         except Exception as error:
             log_if_unexpected(error, request_id)
-            return schemas.BatchItem(error=problem_from(error, request_id))
+            problem = problem_from(error, request_id)
+        metrics.rejections.labels(slug_of(problem)).inc()
+        return schemas.BatchItem(error=problem)
 
     async def every() -> list[schemas.BatchItem]:
         return list(await asyncio.gather(*map(one, body.searches)))
 
-    return schemas.BatchResponse(results=await until_gone(request, every()), request_id=request_id)
+    results = await until_gone(request, every())
+    request.state.facts.update(searches=len(results), failed=sum(item.error is not None for item in results))
+    return schemas.BatchResponse(results=results, request_id=request_id)
 
 
 @search_routes.get(
@@ -184,12 +210,12 @@ async def info(retriever: RetrieverDep, settings: SettingsDep) -> schemas.Info:
         index = index_info(retriever.index)
     except XqgError:
         index = None
-    limits = ("max_batch_tokens", "max_queue_tokens", "max_query_chars", "max_body_bytes", "timeout_s")
     return schemas.Info(
         version=__version__,
-        encoder=encoder_info(retriever.encoder, f"onnxruntime {onnxruntime.__version__}"),
+        encoder=encoder_info(retriever.encoder),
         index=index,
-        limits={name: getattr(settings, name) for name in limits},
+        limits={name: value for name, value in settings if name.startswith("max_") or name == "timeout_s"}
+        | {"max_batch_searches": schemas.MAX_BATCH_SEARCHES},
     )
 
 

@@ -57,7 +57,7 @@ class SearchRequest(BaseModel):
     top_k: int = Field(default=10, ge=1, le=100, description="How many passages to return.")
     lang: LanguageTag | None = Field(
         default=None,
-        description="The question's language, if known: counted in the metrics, without effect on the hits.",
+        description="The question's language, if known: for metrics and logs, without effect on the hits.",
         examples=["te"],
     )
     filter: dict[str, Any] = Field(
@@ -122,6 +122,7 @@ class Timings(BaseModel):
     """Milliseconds by stage."""
 
     queue: float
+    tokenize: float
     encode: float
     search: float
     total: float

@@ -1,31 +1,60 @@
 """Settings of the service, read from ``XQG_*`` environment variables."""
 
+import difflib
+import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.encoder import Device
 from app.errors import ConfigurationError
 
+_PREFIX = "XQG_"
+_OFFLINE = {"XQG_CHAT_API_KEY", "XQG_CHAT_URL"}
+"""What ``python -m offline`` reads under the same prefix."""
+_SERVICE_LINK = re.compile(r"XQG_(.+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP)\w*)")
+"""What Kubernetes puts into every pod beside a Service whose name begins with ``xqg``."""
+
+LogFormat = Literal["auto", "text", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
 
 class Settings(BaseSettings):
-    """Frozen; each field says what happens at its limit."""
+    """Frozen; each field's docstring says what it does and what happens at its limit.
 
-    model_config = SettingsConfigDict(env_prefix="XQG_", frozen=True, extra="ignore")
+    The docstrings are what ``python -m app --help`` and the README print.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, frozen=True, extra="ignore", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     bundle: Path
-    """Folder of the exported encoder.  A damaged one stops the start."""
+    """Folder of the exported encoder; a damaged one stops the start."""
     index: str
     """``edge:<folder>`` (in process) or ``http(s)://host:6333`` (a Qdrant server)."""
     collection: str = "passages"
-    """Alias of the index.  Resolved when the index is opened; a later move needs a restart."""
+    """Alias of the index, resolved when the index is opened; a later move needs a restart."""
     qdrant_api_key: SecretStr | None = None
+    """Key of the Qdrant server; refused with an ``edge:`` index, which has none."""
     qdrant_grpc_port: int = Field(default=6334, ge=0, le=65535)
-    """0 uses REST alone, as behind an HTTP proxy."""
+    """gRPC port of the Qdrant server; 0 uses REST alone, as behind an HTTP proxy."""
     host: str = "127.0.0.1"
+    """Address to listen on; ``0.0.0.0`` for every one of the machine."""
     port: int = Field(default=8000, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one, which the log names."""
+    log_format: LogFormat = "auto"
+    """``text``, or ``json`` for an object a line; ``auto`` is ``text`` on a terminal, else ``json``."""
+    log_level: LogLevel = "info"
+    """``debug`` adds probes and scrapes; ``warning`` leaves the requests out."""
+    log_queries: bool = False
+    """Put query texts into the log and leave them in traced URLs; people's questions may be personal data."""
+    otel: bool = False
+    """Send OpenTelemetry traces to ``OTEL_EXPORTER_OTLP_ENDPOINT``, else to port 4318; needs the extra ``otel``."""
     device: Device = "cpu"
     """``cuda`` stops the start where there is none, instead of running on the CPU unasked."""
     encoder_threads: int = Field(default=0, ge=0)
@@ -45,18 +74,63 @@ class Settings(BaseSettings):
     drain_s: int = Field(default=20, ge=0)
     """Time that searches under way have to finish after SIGTERM."""
 
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> Self:
+        """Settings that are valid alone and cannot work together; every one is named."""
+        problems = []
+        if self.max_batch_tokens > self.max_queue_tokens:
+            problems.append(
+                f"XQG_MAX_BATCH_TOKENS is {self.max_batch_tokens}, but XQG_MAX_QUEUE_TOKENS lets only "
+                f"{self.max_queue_tokens} wait, so no batch could be full; raise the latter"
+            )
+        if self.qdrant_api_key is not None and self.index.startswith("edge:"):
+            problems.append(f"XQG_QDRANT_API_KEY is set, but XQG_INDEX is {self.index}, which takes no key; unset one")
+        if self.log_queries and self.log_level in ("warning", "error") and not self.otel:
+            problems.append(
+                f"XQG_LOG_QUERIES is set, but XQG_LOG_LEVEL={self.log_level} leaves out the lines that hold queries; "
+                "use info"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
     @classmethod
     def read(cls) -> Self:
         """From the environment.
 
         Raises:
-            ConfigurationError: names the variable and what is wrong with it.
+            ConfigurationError: names the variable and what is wrong with it: a value, a
+                contradiction with another, or a name that is no setting.
         """
+        problems = _unknown(os.environ, [variable(name) for name in cls.model_fields])
         try:
-            return cls()
+            settings = cls()
         except ValidationError as error:
-            problems = "; ".join(
-                f"XQG_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg'].lower()}"
-                for problem in error.errors()
+            problems += [_message(problem["loc"], problem["msg"]) for problem in error.errors()]
+        if problems:
+            raise ConfigurationError(
+                f"the settings are not valid: {'; '.join(problems)}; `python -m app --help` lists them all"
             )
-            raise ConfigurationError(f"the settings are not valid: {problems}") from error
+        return settings
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field of ``Settings``."""
+    return _PREFIX + field.upper()
+
+
+def _unknown(names: Iterable[str], known: list[str]) -> list[str]:
+    """A misspelt setting would otherwise be ignored, and a limit or a key with it."""
+    problems = []
+    for name in sorted(names):
+        if name.upper() in (*known, *_OFFLINE) or not name.upper().startswith(_PREFIX) or _SERVICE_LINK.match(name):
+            continue
+        nearest = difflib.get_close_matches(name.upper(), known, n=1)
+        problems.append(f"{name} is no setting" + (f", did you mean {nearest[0]}?" if nearest else ""))
+    return problems
+
+
+def _message(location: tuple[int | str, ...], problem: str) -> str:
+    if not location:  # a contradiction, which names its variables
+        return problem.removeprefix("Value error, ")
+    return f"{variable('_'.join(map(str, location)))}: {problem[0].lower()}{problem[1:]}"

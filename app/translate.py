@@ -26,7 +26,13 @@ def to_response(query: str, result: SearchResult, retriever: Retriever, request_
         hit.matched_queries = [
             schemas.MatchedQueryModel(lang=each.lang, query=each.query, score=each.score) for each in matched
         ]
-    stages = {"queue": result.queue_s, "encode": result.encode_s, "search": result.search_s, "total": result.total_s}
+    stages = {
+        "queue": result.queue_s,
+        "tokenize": result.tokenize_s,
+        "encode": result.encode_s,
+        "search": result.search_s,
+        "total": result.total_s,
+    }
     return schemas.SearchResponse(
         query=query,
         hits=hits,
@@ -36,6 +42,11 @@ def to_response(query: str, result: SearchResult, retriever: Retriever, request_
         truncated=result.truncated,
         request_id=request_id,
     )
+
+
+def server_timing(timings: schemas.Timings) -> str:
+    """The value of the header ``Server-Timing``, which a browser's developer tools draw."""
+    return ", ".join(f"{stage};dur={milliseconds}" for stage, milliseconds in timings)
 
 
 def _index(index: PassageIndex) -> schemas.IndexModel:
@@ -64,7 +75,7 @@ def index_info(index: PassageIndex) -> schemas.IndexInfo:
     )
 
 
-def encoder_info(encoder: OnnxEncoder, engine: str) -> schemas.EncoderInfo:
+def encoder_info(encoder: OnnxEncoder) -> schemas.EncoderInfo:
     identity = encoder.bundle.encoder
     return schemas.EncoderInfo(
         **_encoder(encoder).model_dump(),
@@ -75,5 +86,5 @@ def encoder_info(encoder: OnnxEncoder, engine: str) -> schemas.EncoderInfo:
         similarity=identity.similarity,
         query_max_tokens=identity.query_max_tokens,
         device=encoder.device,
-        engine=engine,
+        engine=encoder.engine,
     )

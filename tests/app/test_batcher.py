@@ -19,15 +19,17 @@ class Observer:
     def __init__(self) -> None:
         self.batches: list[int] = []
         self.dropped_queries = 0
+        self.waiting_queries = 0
         self.waiting_tokens = 0
 
-    def batch(self, queries: int) -> None:
-        self.batches.append(queries)
+    def batch(self, lengths: Sequence[int]) -> None:
+        self.batches.append(len(lengths))
 
     def dropped(self, queries: int) -> None:
         self.dropped_queries += queries
 
-    def waiting(self, tokens: int) -> None:
+    def waiting(self, queries: int, tokens: int) -> None:
+        self.waiting_queries = queries
         self.waiting_tokens = tokens
 
 
@@ -99,7 +101,7 @@ async def test_what_arrives_while_a_batch_runs_is_the_next_batch() -> None:
         first = await submit(batcher, "a")
         await until_entered(encoder)
         others = await submit(batcher, "bb", "ccc", "dddd")
-        assert observer.waiting_tokens == 9
+        assert (observer.waiting_queries, observer.waiting_tokens) == (3, 9)
         encoder.gate.set()
         assert await asyncio.gather(*first, *others) == [1, 2, 3, 4]
     assert encoder.seen == [["a"], ["bb", "ccc", "dddd"]]

@@ -61,7 +61,7 @@ def test_an_answer_says_where_it_comes_from_and_how_long_it_took(client: httpx.C
     assert answer["index"]["collection"].startswith("passages-")
     assert answer["encoder"]["fingerprint"] == demo_bundle.fingerprint
     timings = answer["timings_ms"]
-    assert set(timings) == {"queue", "encode", "search", "total"}
+    assert set(timings) == {"queue", "tokenize", "encode", "search", "total"}
     assert timings["total"] >= timings["encode"] > 0
 
 
@@ -136,6 +136,8 @@ def test_info_health_readiness_and_metrics(client: httpx.Client) -> None:
     info = client.get("/v1/info").json()
     assert info["encoder"]["source"] == "multilingual-e5-small"
     assert info["index"]["fields"] == {"topic": "keyword"}
+    assert info["limits"]["max_batch_searches"] == 64
+    assert {name for name in Settings.model_fields if name.startswith("max_")} < set(info["limits"])
     assert client.get("/healthz").json() == {"status": "ok"}
     ready = client.get("/readyz").json()
     assert (ready["status"], ready["passages"]) == ("ready", SMALL_PASSAGES)
@@ -145,7 +147,7 @@ def test_info_health_readiness_and_metrics(client: httpx.Client) -> None:
     assert 'xqg_requests_total{method="POST",route="/v1/search",status="200"}' in metrics
     assert 'xqg_searches_total{lang="te"}' in metrics
     assert 'xqg_searches_total{lang="other"}' in metrics
-    assert 'xqg_stage_seconds_count{stage="encode"}' in metrics
+    assert 'xqg_stage_seconds_count{lang="te",stage="encode"}' in metrics
     assert "xqg_ready 1.0" in metrics
 
 
