@@ -1,14 +1,18 @@
 """``python -m app``: serve with uvicorn on ``XQG_HOST`` and ``XQG_PORT``."""
 
+import contextlib
 import logging
 import signal
 import sys
 
 import uvicorn
 
+from app.drain import DrainingServer
 from app.errors import XqgError
 from app.main import create_app
 from app.settings import Settings
+
+_STARTUP_FAILURE = 3  # what uvicorn's own command exits with
 
 
 def main() -> int:
@@ -22,7 +26,7 @@ def main() -> int:
     except XqgError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return error.exit_code
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -31,7 +35,10 @@ def main() -> int:
         access_log=False,
         log_config=None,
     )
-    return 0
+    server = DrainingServer(config, app, settings.drain_delay_s)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C, raised again once drained
+        server.run()
+    return 0 if server.started else _STARTUP_FAILURE
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from app.batcher import MicroBatcher
 from app.bundle import Bundle, Side
 from app.cores import usable_cores
 from app.encoder import OnnxEncoder, Tokens
-from app.index import IndexLocation, ServerAccess, check_collection, open_index
+from app.index import IndexLocation, ServerAccess, check_collection
+from app.index.source import index_source
 from app.keeper import IndexKeeper
 from app.metrics import Metrics
 from app.middleware import RequestContext
@@ -50,13 +51,12 @@ def create_app(settings: Settings) -> FastAPI:
             max_queue_tokens=settings.max_queue_tokens,
             observer=metrics,
         )
-        keeper = IndexKeeper(
-            encoder.bundle,
-            lambda: open_index(location, settings.collection, access),
-            settings.index_retry_s,
-        )
+        source = index_source(location, settings.collection, access)
+        keeper = IndexKeeper(encoder.bundle, source, retry_s=settings.index_retry_s, watch_s=settings.index_watch_s)
         app.state.retriever = Retriever(encoder, batcher, keeper, settings.timeout_s)
         metrics.ready.set_function(lambda: keeper.is_open)
+        metrics.index_refused.set_function(lambda: keeper.refused is not None)
+        metrics.index_failing.set_function(lambda: source.is_failing)
         batcher.start()
         await keeper.start()
         yield
@@ -73,6 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.metrics = metrics
+    app.state.draining = False
     app.include_router(search_routes)
     app.include_router(operation_routes)
     app.add_api_route("/", _to_docs, include_in_schema=False)

@@ -44,6 +44,12 @@ class Metrics:
         )
         self.queue_tokens = Gauge("xqg_queue_tokens", "Tokens waiting to be embedded", registry=self.registry)
         self.ready = Gauge("xqg_ready", "1 while an index that belongs to the encoder is open", registry=self.registry)
+        self.index_refused = Gauge(
+            "xqg_index_refused", "1 while the alias points at an index that is not served", registry=self.registry
+        )
+        self.index_failing = Gauge(
+            "xqg_index_failing", "1 while the Qdrant server is left alone for its failures", registry=self.registry
+        )
 
     # the batcher's observer
 

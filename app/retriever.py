@@ -73,12 +73,17 @@ class Retriever:
 
     @property
     def index(self) -> PassageIndex:
-        """The open index.
+        """The open index, to look at.
 
         Raises:
             XqgError: there is none, with the reason (503).
         """
         return self._keeper.index
+
+    @property
+    def index_refused(self) -> str | None:
+        """Why the index that the alias points at is not the open one."""
+        return self._keeper.refused
 
     async def search(self, search: Search) -> SearchResult:
         """Answer one search.
@@ -89,23 +94,23 @@ class Retriever:
             DeadlineExceeded: it took longer than the time limit; nothing more is done for it.
         """
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._search(search)
+            async with asyncio.timeout(self._timeout_s) as limit:
+                with self._keeper.lease() as index:  # one index, from the filter to the last hit
+                    return await self._search(search, index, limit.when())
         except TimeoutError as error:
             raise DeadlineExceeded(
                 f"no answer within {self._timeout_s:g} s; ask again later or with a smaller top_k"
             ) from error
 
-    async def _search(self, search: Search) -> SearchResult:
+    async def _search(self, search: Search, index: PassageIndex, deadline: float | None) -> SearchResult:
         began = time.perf_counter()
-        index = self.index
         conditions = parse_filter(search.filter, index.contract.fields)
         if search.explain and not index.contract.keeps_queries:
             raise InvalidRequest("explain: this index was loaded without its generated queries")
         (tokens,) = self.encoder.tokenize([search.query], Side.QUERY)
         embedded = await self._batcher.embed(tokens)
         asked = time.perf_counter()
-        hits = await index.query(embedded.vector, search.top_k, conditions, search.min_score)
+        hits = await index.query(embedded.vector, search.top_k, conditions, search.min_score, deadline)
         search_s = time.perf_counter() - asked
         matched = await self._explain(embedded, hits) if search.explain else []
         return SearchResult(
@@ -147,8 +152,9 @@ class Retriever:
     async def passage(self, docid: str) -> Passage | None:
         """The passage of that docid."""
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self.index.passage(docid)
+            async with asyncio.timeout(self._timeout_s) as limit:
+                with self._keeper.lease() as index:
+                    return await index.passage(docid, limit.when())
         except TimeoutError as error:
             raise DeadlineExceeded(f"no answer within {self._timeout_s:g} s; ask again later") from error
 
@@ -158,31 +164,31 @@ class Retriever:
         Raises:
             XqgError: something does not hold, in words for the operator (503).
         """
-        index = self.index
+        with self._keeper.lease() as index:
+            return await self._check(index)
+
+    async def _check(self, index: PassageIndex) -> int:
         if not self._batcher.alive:
             raise NotReady("an encoder thread has stopped; restart the service")
         canary = self._canaries[self._next_canary % len(self._canaries)]
         self._next_canary += 1
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s) as limit:
                 (tokens,) = self.encoder.tokenize([canary.text], Side.QUERY)
                 try:
                     embedded = await self._batcher.embed(tokens)
                 except Overloaded:  # busy is not broken: out of rotation it would only load the others
-                    return await index.count()
-                await index.query(embedded.vector, 1)
-                count = await index.count()
-        except TimeoutError as error:
+                    return await index.count(limit.when())
+                await index.query(embedded.vector, 1, deadline=limit.when())
+                count = await index.count(limit.when())
+        except (TimeoutError, DeadlineExceeded) as error:
             raise NotReady(f"the canary was not answered within {self._timeout_s:g} s") from error
         cosine = _cosine(embedded.vector, np.asarray(canary.vector, np.float32))
         if not cosine >= _READY_COSINE:
             raise NotReady(
                 f"the encoder embeds the {canary.lang} canary wrongly (cosine {cosine:.4f}); restart the service"
             )
-        if count != index.contract.passages:
-            raise NotReady(
-                f"{index.collection} holds {count:,} passages, not {index.contract.passages:,}; load with --rebuild"
-            )
+        index.contract.check_count(count, index.collection)
         return count
 
 

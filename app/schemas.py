@@ -223,6 +223,7 @@ class Info(BaseModel):
     version: str
     encoder: EncoderInfo
     index: IndexInfo | None
+    index_refused: str | None = Field(description="Why the index that the alias points at now is not served.")
     limits: dict[str, int | float]
 
 

@@ -20,7 +20,7 @@ class Settings(BaseSettings):
     index: str
     """``edge:<folder>`` (in process) or ``http(s)://host:6333`` (a Qdrant server)."""
     collection: str = "passages"
-    """Alias of the index.  Resolved when the index is opened; a later move needs a restart."""
+    """Alias of the index.  Where it moves, the service follows, see ``index_watch_s``."""
     qdrant_api_key: SecretStr | None = None
     qdrant_grpc_port: int = Field(default=6334, ge=0, le=65535)
     """0 uses REST alone, as behind an HTTP proxy."""
@@ -42,8 +42,12 @@ class Settings(BaseSettings):
     """Larger bodies are answered 413 before they are read whole."""
     index_retry_s: float = Field(default=5, gt=0)
     """Pause between attempts to open an index that is missing, unfit or out of reach."""
+    index_watch_s: float = Field(default=2, ge=0)
+    """Pause between looks at the alias while an index is open; 0 stays on that index until a restart."""
+    drain_delay_s: float = Field(default=0, ge=0)
+    """Time after SIGTERM to go on listening, as not ready, until load balancers have noticed."""
     drain_s: int = Field(default=20, ge=0)
-    """Time that searches under way have to finish after SIGTERM."""
+    """Time that searches under way have to finish once the port is closed."""
 
     @classmethod
     def read(cls) -> Self:

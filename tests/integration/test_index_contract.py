@@ -15,9 +15,10 @@ from rich.console import Console
 from app.bundle import EncoderIdentity
 from app.errors import IndexUnavailable, InvalidRequest, NotReady, RunConflict
 from app.index import PassageIndex
+from app.index.calls import call
 from app.index.edge import EdgeIndex
 from app.index.filters import Condition, parse_filter
-from app.index.server import ServerAccess, ServerIndex, call, connect
+from app.index.server import ServerAccess, ServerIndex, connect
 from app.passages import Passage
 from app.vectors import Vectors
 from offline.writers import CollectionStore, EdgeStore, ServerStore, Storage
