@@ -20,47 +20,8 @@ from typing import Any
 import uvicorn
 from starlette.types import Message, Receive, Scope, Send
 
+from tests.qdrant_faults import CutShort, Die, Drop, Fault, Garble, Hang, LoseAnswer, Refuse, Reset
 from tests.qdrant_rest import Collection, Engine, error, rest
-
-
-@dataclass(frozen=True)
-class Refuse:
-    """Answer with an error and do nothing."""
-
-    status: int
-    retry_after: str | None = None
-    """Value of the header ``Retry-After``."""
-    reason: str = "staged"
-
-
-@dataclass(frozen=True)
-class Reset:
-    """Cut the connection and do nothing."""
-
-
-@dataclass(frozen=True)
-class LoseAnswer:
-    """Do what is asked, then cut the connection."""
-
-
-@dataclass(frozen=True)
-class Hang:
-    """Answer nothing for a while, then cut the connection."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Die:
-    """Cut the connection and close the port; ``start`` brings the server back with what it held."""
-
-
-@dataclass(frozen=True)
-class Drop:
-    """Lose the collection, then do what is asked."""
-
-
-Fault = Refuse | Reset | LoseAnswer | Hang | Die | Drop
 
 
 @dataclass(frozen=True)
@@ -129,6 +90,10 @@ class QdrantStub:
         """How many faults were not met yet."""
         return len(self._faults[operation])
 
+    def mend(self) -> None:
+        """Forget the faults that were not met yet."""
+        self._faults.clear()
+
     @property
     def running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
@@ -180,6 +145,15 @@ class QdrantStub:
             await asyncio.sleep(fault.seconds)
         if isinstance(fault, Reset | Die | Hang) or self._server.should_exit:
             _cut(connection)
+            return
+        if isinstance(fault, Garble | CutShort):
+            body, missing = (fault.body, 0) if isinstance(fault, Garble) else (b'{"result": {"poi', 100)
+            length = str(len(body) + missing).encode()
+            headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body, "more_body": bool(missing)})
+            if missing:
+                _cut(connection)
             return
         if isinstance(fault, Refuse):
             headers = {"Retry-After": fault.retry_after} if fault.retry_after else None

@@ -213,7 +213,7 @@ async def test_a_collection_that_was_dropped_is_let_go_and_picked_up_when_it_is_
                 with pytest.raises(XqgError, match="passages-1 is no longer on the server; run `python -m offline"):
                     await index.query(QUESTION, 1)
             await until(lambda: not keeper.is_open)
-            with pytest.raises(NotReady, match="no longer on the server|no collection or alias"), keeper.lease():
+            with pytest.raises(NotReady, match=r"no longer on the server|no collection or alias"), keeper.lease():
                 pass
             await fill(place.engine, "passages")
             await until(serves(keeper, "passages-1"))
