@@ -7,8 +7,10 @@ answers them.
 import asyncio
 import json
 import re
+import signal
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import defaultdict, deque
@@ -56,7 +58,7 @@ _OPERATIONS = (
 class QdrantStub:
     """The server; its requests run on a thread of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.engine = Engine()
         self.calls: list[Call] = []
         self.most_at_once = 0
@@ -66,7 +68,7 @@ class QdrantStub:
         self._faults: dict[str, deque[Fault | None]] = defaultdict(deque)
         self._app = rest(self.engine)
         self._upserts = 0
-        self._port = 0
+        self._port = port
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -222,3 +224,9 @@ def running_stub() -> Iterator[QdrantStub]:
     finally:
         stub.stop()
         stub.engine.points.close()
+
+
+if __name__ == "__main__":  # a process to send signals to
+    stub = QdrantStub(port=int(sys.argv[1]))
+    stub.start()
+    signal.pause()
