@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.bundle import Bundle, Side
-from app.errors import ContractMismatch, NotReady, XqgError
+from app.errors import NotReady, XqgError
 from app.index import PassageIndex
 from app.index.protocol import IndexSource, Live
 
@@ -51,7 +51,7 @@ class IndexKeeper:
         self._watch_s = watch_s
         self._serving: _Serving | None = None
         self._reason: XqgError = NotReady("the index is being opened")
-        self._refused: XqgError | None = None
+        self._refused: str | None = None
         self._said = ""
         self._task: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -79,7 +79,12 @@ class IndexKeeper:
     @property
     def refused(self) -> str | None:
         """Why the index that the alias points at is not served; None where it is, or is not known."""
-        return self._refused.message if self._refused else None
+        return self._refused
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the open index failed so often that it is left alone for a moment."""
+        return self._serving is not None and self._serving.index.is_failing
 
     @contextmanager
     def lease(self) -> Iterator[PassageIndex]:
@@ -116,43 +121,49 @@ class IndexKeeper:
 
     async def _keep(self, tried: asyncio.Event) -> None:
         while True:
-            try:
-                await self._follow()
-                failed, self._said = False, ""
-            except Exception as error:
-                failed = True
-                self._note(error if isinstance(error, XqgError) else NotReady(f"the index cannot be opened: {error!r}"))
+            follows = await self._follow()
             tried.set()
             if self._serving is not None and not self._watch_s:
                 return
-            await asyncio.sleep(self._retry_s if failed else self._watch_s)
+            await asyncio.sleep(self._watch_s if follows else self._retry_s)
 
-    async def _follow(self) -> None:
-        """Look at the alias, and serve what it points at.
+    async def _follow(self) -> bool:
+        """Look at the alias, and serve what it points at; returns whether that is served."""
+        try:
+            live = await self._look()
+        except NotReady as error:
+            return self._refuse(error)
+        except Exception as error:  # the server may be away, and what it has be as it was
+            return self._excuse("the alias cannot be looked at", error)
+        if self._serving is None or live != self._serving.live:
+            try:
+                self._replace(await self._open(live))
+            except Exception as error:
+                return self._refuse(error)
+        self._refused, self._said = None, ""
+        return True
 
-        Raises:
-            XqgError: why that cannot be served.
-        """
+    async def _look(self) -> Live:
         try:
             live = await self._source.look()
         except NotReady:
             await self._check_served()
             raise
-        if self._serving is not None and live == self._serving.live:
-            self._refused = None  # the alias is back where it was
-            return
-        await self._check_served()
+        if self._serving is not None and live != self._serving.live:
+            await self._check_served()
+        return live
+
+    async def _open(self, live: Live) -> _Serving:
         live.contract.check_encoder(self._bundle, live.collection)
-        index = await self._source.open()
-        opened = _Serving(index)
+        opened = _Serving(await self._source.open())
         try:
-            index.contract.check_encoder(self._bundle, index.collection)  # the alias may have moved once more
-            await self._try_out(index)
+            opened.index.contract.check_encoder(self._bundle, opened.index.collection)  # it may have moved once more
+            await self._try_out(opened.index)
         except BaseException:
             await self._close(opened)
             raise
-        self._replace(opened)
-        _LOG.info("serving %s: %d passages", index.collection, index.contract.passages)
+        _LOG.info("serving %s: %d passages", opened.index.collection, opened.index.contract.passages)
+        return opened
 
     async def _check_served(self) -> None:
         """Let go of an index whose collection was dropped, or filled anew under its name."""
@@ -172,17 +183,20 @@ class IndexKeeper:
                 raise NotReady(f"{index.collection} finds nothing; load with --rebuild")
         index.contract.check_count(await index.count(), index.collection)
 
-    def _note(self, error: XqgError) -> None:
-        outcome = "not ready"
+    def _refuse(self, error: Exception) -> bool:
+        """What the alias points at is not served."""
         if self._serving is None:
-            self._reason = error
-        elif isinstance(error, NotReady | ContractMismatch):
-            self._refused, outcome = error, f"{self._serving.index.collection} goes on, and its successor is refused"
-        else:
-            outcome = "the alias cannot be looked at"
-        if error.message != self._said:  # say it once, not every few seconds
-            self._said = error.message
-            _LOG.error("%s: %s", outcome, error.message)
+            return self._excuse("not ready", error)
+        self._refused = str(error)
+        return self._excuse(f"{self._serving.index.collection} goes on, and its successor is refused", error)
+
+    def _excuse(self, outcome: str, error: Exception) -> bool:
+        if self._serving is None:
+            self._reason = error if isinstance(error, XqgError) else NotReady(f"the index cannot be opened: {error!r}")
+        if str(error) != self._said:  # say it once, not every few seconds
+            self._said = str(error)
+            _LOG.error("%s: %s", outcome, error)
+        return False
 
     def _replace(self, successor: _Serving | None) -> None:
         retired, self._serving = self._serving, successor

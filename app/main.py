@@ -56,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.retriever = Retriever(encoder, batcher, keeper, settings.timeout_s)
         metrics.ready.set_function(lambda: keeper.is_open)
         metrics.index_refused.set_function(lambda: keeper.refused is not None)
-        metrics.index_failing.set_function(lambda: source.is_failing)
+        metrics.index_failing.set_function(lambda: keeper.is_failing)
         batcher.start()
         await keeper.start()
         yield

@@ -86,13 +86,18 @@ class Reader:
     the circuit.
 
     Args:
-        circuit: shared by all that read from the same server.
+        circuit: what is known of the server's health.
         timeout_s: for a call whose caller sets no deadline.
     """
 
     def __init__(self, circuit: Circuit, timeout_s: float) -> None:
         self._circuit = circuit
         self._timeout_s = timeout_s
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the server failed so often that it is left alone for a moment."""
+        return self._circuit.is_open
 
     async def __call__(self, ask: Callable[[], Awaitable[T]], deadline: float | None = None) -> T:
         """The answer to a call that may be made more than once.

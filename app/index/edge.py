@@ -45,6 +45,8 @@ class EdgeIndex:
     An open shard outlives its folder: renamed or removed, its files stay until it is closed.
     """
 
+    is_failing = False  # nobody to leave alone: the engine is in this process
+
     def __init__(self, collection: str, contract: IndexContract, shard: qdrant_edge.EdgeShard) -> None:
         self._collection = collection
         self._contract = contract

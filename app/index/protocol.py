@@ -24,6 +24,10 @@ class PassageIndex(Protocol):
     @property
     def contract(self) -> IndexContract: ...
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the engine failed so often that it is left alone for a moment."""
+
     async def query(
         self,
         vector: Vectors,
@@ -56,10 +60,6 @@ class Live:
 
 class IndexSource(Protocol):
     """The place of an alias: where to look at what it points at, and to open it."""
-
-    @property
-    def is_failing(self) -> bool:
-        """Whether the engine failed so often that it is left alone for a moment."""
 
     async def look(self) -> Live:
         """What the alias points at now, without opening it.

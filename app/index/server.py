@@ -67,28 +67,28 @@ class ServerIndex:
         client: AsyncQdrantClient,
         collection: str,
         contract: IndexContract,
+        read: Reader,
         quantized: bool = False,
-        read: Reader | None = None,
     ) -> None:
         self._client = client
         self._collection = collection
         self._contract = contract
         self._search_params = _RESCORED if quantized else None
-        self._read = read or Reader(Circuit(), ServerAccess().timeout_s)
+        self._read = read
 
     @classmethod
-    async def open(cls, client: AsyncQdrantClient, alias: str, read: Reader | None = None) -> "ServerIndex":
+    async def open(cls, client: AsyncQdrantClient, alias: str, timeout_s: float = 10) -> "ServerIndex":
         """Open the collection that the alias points at now.
 
         The client is closed by ``close``, not by a failed ``open``.
 
         Args:
-            read: for indexes of one server to share; without it the index has one of its own.
+            timeout_s: for a call whose caller sets no deadline.
 
         Raises as ``look`` does.
         """
         live, quantized = await look(client, alias)
-        return cls(client, live.collection, live.contract, quantized, read)
+        return cls(client, live.collection, live.contract, Reader(Circuit(), timeout_s), quantized)
 
     @property
     def collection(self) -> str:
@@ -127,6 +127,10 @@ class ServerIndex:
 
     async def count(self, deadline: float | None = None) -> int:
         return (await self._ask(lambda: self._client.count(self._collection, exact=True), deadline)).count
+
+    @property
+    def is_failing(self) -> bool:
+        return self._read.is_failing
 
     async def check_intact(self) -> None:
         try:

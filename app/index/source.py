@@ -6,8 +6,6 @@ from pathlib import Path
 from qdrant_client import AsyncQdrantClient
 
 from app.index import IndexLocation, edge, server
-from app.index.calls import Reader
-from app.index.circuit import Circuit
 from app.index.edge import EdgeIndex
 from app.index.protocol import IndexSource, Live
 from app.index.server import ServerAccess, ServerIndex, connect
@@ -22,8 +20,6 @@ def index_source(location: IndexLocation, alias: str, access: ServerAccess) -> I
 
 class EdgeSource:
     """An ``IndexSource`` on a folder."""
-
-    is_failing = False  # nobody to leave alone: the engine is in this process
 
     def __init__(self, folder: Path, alias: str) -> None:
         self._folder = folder
@@ -41,18 +37,17 @@ class EdgeSource:
 
 
 class ServerSource:
-    """An ``IndexSource`` on a server; its indexes share what is known of the server's health."""
+    """An ``IndexSource`` on a server.
+
+    Each index has a client of its own, and so a view of its own of the server's health: one that
+    cannot be opened does no harm to the one that is served.
+    """
 
     def __init__(self, url: str, alias: str, access: ServerAccess) -> None:
         self._url = url
         self._alias = alias
         self._access = access
-        self._circuit = Circuit()
         self._client: AsyncQdrantClient | None = None
-
-    @property
-    def is_failing(self) -> bool:
-        return self._circuit.is_open
 
     async def look(self) -> Live:
         if self._client is None:
@@ -63,7 +58,7 @@ class ServerSource:
     async def open(self) -> ServerIndex:
         client = connect(self._url, self._access)
         try:
-            return await ServerIndex.open(client, self._alias, Reader(self._circuit, self._access.timeout_s))
+            return await ServerIndex.open(client, self._alias, self._access.timeout_s)
         except BaseException:
             await client.close()
             raise

@@ -67,9 +67,7 @@ async def stage() -> AsyncIterator[Stage]:
     points, circuit = Points(), Circuit(failures=1, pause_s=0)
     server, port = await started(points)
     client = connect("http://127.0.0.1:9", ServerAccess(grpc_port=port))
-    stage = Stage(
-        points, server, port, circuit, ServerIndex(client, "passages-1", contract(), read=Reader(circuit, 60))
-    )
+    stage = Stage(points, server, port, circuit, ServerIndex(client, "passages-1", contract(), Reader(circuit, 60)))
     yield stage
     await client.close()
     await stage.server.stop(None)
