@@ -46,5 +46,5 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	$(BIN)/pip install -e '.[$(RUNTIME),otel,offline,ray,demo,dev]' -c constraints.txt
+	$(BIN)/pip install -e '.[$(RUNTIME),openvino,otel,offline,ray,demo,dev]' -c constraints.txt
 	@touch $@

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import shutil
 import signal
 import sys
@@ -11,9 +12,12 @@ from fastapi import FastAPI
 
 from app import __version__, logs
 from app.describe import settings_help
+from app.drain import DrainingServer
 from app.errors import XqgError
 from app.main import create_app
 from app.settings import Settings
+
+_STARTUP_FAILURE = 3  # what uvicorn's own command exits with
 
 
 def main() -> int:
@@ -30,7 +34,7 @@ def main() -> int:
     except XqgError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return error.exit_code
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -39,7 +43,10 @@ def main() -> int:
         access_log=False,
         log_config=None,
     )
-    return 0
+    server = DrainingServer(config, app, settings.drain_delay_s)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C, raised again once drained
+        server.run()
+    return 0 if server.started else _STARTUP_FAILURE
 
 
 async def _check(app: FastAPI) -> str:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from app.errors import EncodingFailed, NotReady, Overloaded
 from app.vectors import Vectors
@@ -123,9 +123,7 @@ class MicroBatcher(Generic[Item]):
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
-        for waiting in self._waiting:
-            if not waiting.answer.done():
-                waiting.answer.set_exception(NotReady("the service is stopping"))
+        _refuse(self._waiting)
         self._waiting.clear()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
@@ -138,6 +136,7 @@ class MicroBatcher(Generic[Item]):
                     await self._run(batch)
                 finally:
                     self._idle += 1
+                    _refuse(batch)  # where this worker was stopped at it
             else:
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -173,30 +172,43 @@ class MicroBatcher(Generic[Item]):
         began = time.perf_counter()
         self._observer.batch([len(waiting.item) for waiting in batch])
         try:
-            vectors = await asyncio.get_running_loop().run_in_executor(
-                self._executor, self._encode, [waiting.item for waiting in batch]
-            )
-            if len(vectors) != len(batch):
-                raise ValueError(f"{len(vectors)} vectors for {len(batch)} queries")
-        except asyncio.CancelledError:
-            for waiting in batch:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(NotReady("the service is stopping"))
-            raise
+            vectors = await self._embed([waiting.item for waiting in batch])
         except Exception as error:
-            _LOG.exception("a batch of %d queries failed", len(batch))
-            for waiting in batch:
-                if not waiting.answer.done():
-                    failure = EncodingFailed(
-                        "the encoder failed on this query or on one embedded with it; send it again"
-                    )
-                    failure.__cause__ = error
-                    waiting.answer.set_exception(failure)
+            await self._failed(batch, error)
             return
         took = time.perf_counter() - began
         for waiting, vector in zip(batch, vectors, strict=True):
             if not waiting.answer.done():
                 waiting.answer.set_result(Embedded(vector, began - waiting.since, took, len(batch)))
+
+    async def _embed(self, items: list[Item]) -> Vectors:
+        """Raises whatever the encoder raised, as an ``Exception``."""
+
+        def encode() -> Vectors:
+            try:
+                return self._encode(items)
+            except Exception:
+                raise
+            except BaseException as error:  # it ended the thread's work, and must not end the loop's
+                raise RuntimeError(f"the encoder's thread was ended by {error!r}") from error
+
+        vectors = await asyncio.get_running_loop().run_in_executor(self._executor, encode)
+        if len(vectors) != len(items):
+            raise ValueError(f"{len(vectors)} vectors for {len(items)} queries")
+        return vectors
+
+    async def _failed(self, batch: list[_Waiting[Item]], error: Exception) -> None:
+        """One query may have spoiled the batch: each gets a run of its own, so that only that one fails."""
+        if len(batch) > 1:
+            _LOG.warning("a batch of %d queries failed (%r); each is embedded alone", len(batch), error)
+            for waiting in batch:
+                if not waiting.answer.done():
+                    await self._run([waiting])
+        elif not batch[0].answer.done():
+            _LOG.error("the encoder failed on a query", exc_info=error)
+            failure = EncodingFailed("the encoder failed on this query; send it again, or ask in other words")
+            failure.__cause__ = error
+            batch[0].answer.set_exception(failure)
 
     def _uncount(self, waiting: _Waiting[Item]) -> None:
         if waiting.counted:
@@ -207,3 +219,9 @@ class MicroBatcher(Generic[Item]):
         self._queries += queries
         self._tokens += tokens
         self._observer.waiting(self._queries, self._tokens)
+
+
+def _refuse(batch: Sequence[_Waiting[Any]]) -> None:
+    for waiting in batch:
+        if not waiting.answer.done():
+            waiting.answer.set_exception(NotReady("the service is stopping"))

@@ -12,7 +12,7 @@ _SECTIONS = {
     "bundle": "What is served",
     "host": "Listening",
     "log_format": "Logs and traces",
-    "device": "Encoding",
+    "engine": "Encoding",
     "timeout_s": "Limits",
     "api_keys": "Access",
     "index_retry_s": "Upkeep",

@@ -8,7 +8,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from app.bundle import Bundle, Side
-from app.engines import Device, Engine, EngineName, open_engine
+from app.engines import DeviceChoice, Engine, EngineName, open_engine
 from app.errors import BundleError
 from app.vectors import Vectors
 
@@ -50,7 +50,7 @@ class OnnxEncoder:
         *,
         sides: Sequence[Side] = (Side.QUERY,),
         engine: EngineName = "onnxruntime",
-        device: Device = "cpu",
+        device: DeviceChoice = "cpu",
         callers: int = 1,
         threads: int = 1,
     ) -> None:
@@ -79,11 +79,6 @@ class OnnxEncoder:
                     f"the manifest says {identity.dimension}"
                 )
         self.engine = self._engines[sides[0]]
-
-    @property
-    def engine(self) -> str:
-        """What runs the graph, with its version."""
-        return f"onnxruntime {onnxruntime.__version__}"
 
     def tokenize(self, texts: Sequence[str], side: Side) -> list[Tokens]:
         """Apply the side's prefix, tokenize, and cut at the side's limit."""

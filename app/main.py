@@ -17,11 +17,14 @@ from app.bundle import Bundle, Side
 from app.cores import usable_cores
 from app.encoder import OnnxEncoder, Tokens
 from app.errors import ConfigurationError
-from app.index import IndexLocation, ServerAccess, check_collection, open_index
+from app.index import IndexLocation, ServerAccess, check_collection
+from app.index.source import index_source
+from app.invariance import check_batch_invariance
 from app.keeper import IndexKeeper
 from app.metrics import Metrics
 from app.middleware import RequestContext
 from app.observer import RequestObserver
+from app.query_cache import QueryCache
 from app.retriever import Retriever
 from app.routes import operation_routes, search_routes
 from app.settings import Settings
@@ -55,11 +58,13 @@ def create_app(settings: Settings) -> FastAPI:
     """
     location = IndexLocation.parse(settings.index)
     check_collection(settings.collection)
-    encoder = OnnxEncoder(Bundle.open(settings.bundle), device=settings.device)
+    threads = settings.encoder_threads or usable_cores()
+    encoder = OnnxEncoder(Bundle.open(settings.bundle), engine=settings.engine, device=settings.device, callers=threads)
+    check_batch_invariance(encoder)
     tracing = _tracing(settings)
     metrics = Metrics()
-    facts = encoder_info(encoder).model_dump(include={"source", "fingerprint", "precision", "engine", "device"})
-    metrics.encoder.info(facts)
+    shown = {"source", "fingerprint", "precision", "engine", "arithmetic", "device"}
+    metrics.encoder.info(encoder_info(encoder).model_dump(include=shown))
     key = settings.qdrant_api_key
     access = ServerAccess(key.get_secret_value() if key else None, settings.qdrant_grpc_port, settings.timeout_s)
 
@@ -69,19 +74,19 @@ def create_app(settings: Settings) -> FastAPI:
             tracing.start()
         batcher: MicroBatcher[Tokens] = MicroBatcher(
             functools.partial(encoder.encode, side=Side.QUERY),
-            threads=settings.encoder_threads or usable_cores(),
+            threads=threads,
             max_batch_tokens=settings.max_batch_tokens,
             max_queue_tokens=settings.max_queue_tokens,
             observer=metrics,
         )
-        keeper = IndexKeeper(
-            encoder.bundle,
-            lambda: open_index(location, settings.collection, access),
-            settings.index_retry_s,
-        )
-        app.state.retriever = Retriever(encoder, batcher, keeper, settings.timeout_s, tracing or NoSpans())
+        source = index_source(location, settings.collection, access)
+        keeper = IndexKeeper(encoder.bundle, source, retry_s=settings.index_retry_s, watch_s=settings.index_watch_s)
+        cache = QueryCache(settings.query_cache, metrics)
+        app.state.retriever = Retriever(encoder, batcher, keeper, settings.timeout_s, cache, tracing or NoSpans())
         metrics.ready.set_function(lambda: keeper.is_open)
         metrics.follow(lambda: keeper.index if keeper.is_open else None)
+        metrics.index_refused.set_function(lambda: keeper.refused is not None)
+        metrics.index_failing.set_function(lambda: keeper.is_failing)
         batcher.start()
         await keeper.start()
         yield
@@ -101,6 +106,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.metrics = metrics
+    app.state.draining = False
     app.include_router(search_routes)
     app.include_router(operation_routes)
     app.add_api_route("/", _to_docs, include_in_schema=False)

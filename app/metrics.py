@@ -37,6 +37,12 @@ class Metrics:
         self._index = _IndexCollector()
         self.registry.register(self._index)
         self.ready = Gauge("xqg_ready", "1 while an index that belongs to the encoder is open", registry=self.registry)
+        self.index_refused = Gauge(
+            "xqg_index_refused", "1 while the alias points at an index that is not served", registry=self.registry
+        )
+        self.index_failing = Gauge(
+            "xqg_index_failing", "1 while the Qdrant server is left alone for its failures", registry=self.registry
+        )
 
         self._requests = self._counter(
             "xqg_requests_total", "HTTP requests by method, route and status", "method", "route", "status"

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.errors import IndexUnavailable
+
 # Any fixed namespace will do, but it must never change: point ids derive from it.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:xqg:passage")
 
@@ -54,10 +56,14 @@ def to_payload(passage: Passage) -> dict[str, Any]:
 
 
 def from_payload(payload: Mapping[str, Any]) -> Passage:
-    return Passage(
-        docid=payload["docid"],
-        title=payload["title"],
-        text=payload["text"],
-        metadata=payload.get(METADATA_KEY, {}),
-        generated_queries=payload.get("generated_queries", {}),
-    )
+    """Raises IndexUnavailable where it is no passage's, as in a collection that others write to."""
+    try:
+        return Passage(
+            docid=payload["docid"],
+            title=payload["title"],
+            text=payload["text"],
+            metadata=payload.get(METADATA_KEY, {}),
+            generated_queries=payload.get("generated_queries", {}),
+        )
+    except KeyError as error:
+        raise IndexUnavailable(f"the index holds a point without {error}; load with --rebuild") from error

@@ -16,8 +16,9 @@ from app.index.filters import parse_filter
 from app.index.protocol import PassageIndex
 from app.keeper import IndexKeeper
 from app.passages import Hit, Passage
+from app.query_cache import QueryCache
 from app.spans import NoSpans, Spans
-from app.vectors import Vectors
+from app.vectors import Vectors, cosine
 
 _READY_COSINE = 0.999  # a canary's vector may move this far across machines and providers
 _MATCHED_QUERIES = 3
@@ -69,6 +70,7 @@ class Retriever:
         batcher: MicroBatcher[Tokens],
         keeper: IndexKeeper,
         timeout_s: float,
+        cache: QueryCache,
         spans: Spans = NoSpans(),  # noqa: B008, stateless
     ) -> None:
         self.encoder = encoder
@@ -76,17 +78,23 @@ class Retriever:
         self._keeper = keeper
         self._timeout_s = timeout_s
         self._spans = spans
+        self._cache = cache
         self._canaries = [canary for canary in encoder.bundle.manifest.canaries if canary.side is Side.QUERY]
         self._next_canary = 0
 
     @property
     def index(self) -> PassageIndex:
-        """The open index.
+        """The open index, to look at.
 
         Raises:
             XqgError: there is none, with the reason (503).
         """
         return self._keeper.index
+
+    @property
+    def index_refused(self) -> str | None:
+        """Why the index that the alias points at is not the open one."""
+        return self._keeper.refused
 
     async def search(self, search: Search) -> SearchResult:
         """Answer one search.
@@ -97,16 +105,16 @@ class Retriever:
             DeadlineExceeded: it took longer than the time limit; nothing more is done for it.
         """
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._search(search)
+            async with asyncio.timeout(self._timeout_s) as limit:
+                with self._keeper.lease() as index:  # one index, from the filter to the last hit
+                    return await self._search(search, index, limit.when())
         except TimeoutError as error:
             raise DeadlineExceeded(
                 f"no answer within {self._timeout_s:g} s; ask again later or with a smaller top_k"
             ) from error
 
-    async def _search(self, search: Search) -> SearchResult:
+    async def _search(self, search: Search, index: PassageIndex, deadline: float | None) -> SearchResult:
         began = time.perf_counter()
-        index = self.index
         conditions = parse_filter(search.filter, index.contract.fields)
         if search.explain and not index.contract.keeps_queries:
             raise InvalidRequest("explain: this index was loaded without its generated queries")
@@ -115,11 +123,11 @@ class Retriever:
             (tokens,) = self.encoder.tokenize([search.query], Side.QUERY)
         tokenize_s = time.perf_counter() - read
         with self._spans.stage("embed", {"xqg.query.tokens": len(tokens)}):
-            embedded = await self._batcher.embed(tokens)
+            embedded = await self._embed(tokens)
             self._spans.embedded(embedded)
         asked = time.perf_counter()
         with self._spans.stage("search", {"xqg.collection": index.collection, "xqg.top_k": search.top_k}):
-            hits = await index.query(embedded.vector, search.top_k, conditions, search.min_score)
+            hits = await index.query(embedded.vector, search.top_k, conditions, search.min_score, deadline)
         search_s = time.perf_counter() - asked
         matched = await self._explain(embedded, hits) if search.explain else []
         return SearchResult(
@@ -133,6 +141,13 @@ class Retriever:
             total_s=time.perf_counter() - began,
             index=index,
         )
+
+    async def _embed(self, tokens: Tokens) -> Embedded:
+        embedded = self._cache.get(tokens)
+        if embedded is None:
+            embedded = await self._batcher.embed(tokens)
+            self._cache.put(tokens, embedded)
+        return embedded
 
     async def _explain(self, embedded: Embedded, hits: Sequence[Hit]) -> list[list[MatchedQuery]]:
         """Embed the hits' generated queries as queries are and rank them against the caller's.
@@ -157,13 +172,14 @@ class Retriever:
         return matched
 
     def _similarity(self, a: Vectors, b: Vectors) -> float:
-        return _cosine(a, b) if self.encoder.bundle.encoder.similarity == "cosine" else float(a @ b)
+        return cosine(a, b) if self.encoder.bundle.encoder.similarity == "cosine" else float(a @ b)
 
     async def passage(self, docid: str) -> Passage | None:
         """The passage of that docid."""
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self.index.passage(docid)
+            async with asyncio.timeout(self._timeout_s) as limit:
+                with self._keeper.lease() as index:
+                    return await index.passage(docid, limit.when())
         except TimeoutError as error:
             raise DeadlineExceeded(f"no answer within {self._timeout_s:g} s; ask again later") from error
 
@@ -173,33 +189,29 @@ class Retriever:
         Raises:
             XqgError: something does not hold, in words for the operator (503).
         """
-        index = self.index
+        with self._keeper.lease() as index:
+            return await self._check(index)
+
+    async def _check(self, index: PassageIndex) -> int:
         if not self._batcher.alive:
             raise NotReady("an encoder thread has stopped; restart the service")
         canary = self._canaries[self._next_canary % len(self._canaries)]
         self._next_canary += 1
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s) as limit:
                 (tokens,) = self.encoder.tokenize([canary.text], Side.QUERY)
                 try:
                     embedded = await self._batcher.embed(tokens)
                 except Overloaded:  # busy is not broken: out of rotation it would only load the others
-                    return await index.count()
-                await index.query(embedded.vector, 1)
-                count = await index.count()
-        except TimeoutError as error:
+                    return await index.count(limit.when())
+                await index.query(embedded.vector, 1, deadline=limit.when())
+                count = await index.count(limit.when())
+        except (TimeoutError, DeadlineExceeded) as error:
             raise NotReady(f"the canary was not answered within {self._timeout_s:g} s") from error
-        cosine = _cosine(embedded.vector, np.asarray(canary.vector, np.float32))
-        if not cosine >= _READY_COSINE:
+        likeness = cosine(embedded.vector, np.asarray(canary.vector, np.float32))
+        if not likeness >= _READY_COSINE:
             raise NotReady(
-                f"the encoder embeds the {canary.lang} canary wrongly (cosine {cosine:.4f}); restart the service"
+                f"the encoder embeds the {canary.lang} canary wrongly (cosine {likeness:.4f}); restart the service"
             )
-        if count != index.contract.passages:
-            raise NotReady(
-                f"{index.collection} holds {count:,} passages, not {index.contract.passages:,}; load with --rebuild"
-            )
+        index.contract.check_count(count, index.collection)
         return count
-
-
-def _cosine(a: Vectors, b: Vectors) -> float:
-    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 
 from app import __version__, schemas
-from app.errors import ClientGone, InvalidRequest, PassageNotFound, XqgError
+from app.errors import ClientGone, InvalidRequest, NotReady, PassageNotFound, XqgError
 from app.languages import language_label
 from app.metrics import Metrics
 from app.problems import log_if_unexpected, problem_from, problem_from_validation, slug_of
@@ -214,6 +214,7 @@ async def info(retriever: RetrieverDep, settings: SettingsDep) -> schemas.Info:
         version=__version__,
         encoder=encoder_info(retriever.encoder),
         index=index,
+        index_refused=retriever.index_refused,
         limits={name: value for name, value in settings if name.startswith("max_") or name == "timeout_s"}
         | {"max_batch_searches": schemas.MAX_BATCH_SEARCHES},
     )
@@ -227,8 +228,10 @@ async def healthz() -> schemas.Health:
 
 @operation_routes.head("/readyz", include_in_schema=False)
 @operation_routes.get("/readyz", responses={503: _SEARCH_PROBLEMS[503]}, summary="Searches can be answered")
-async def readyz(retriever: RetrieverDep) -> schemas.Readiness:
+async def readyz(request: Request, retriever: RetrieverDep) -> schemas.Readiness:
     """Embeds a canary and asks the index."""
+    if request.app.state.draining:
+        raise NotReady("the service is stopping; send requests elsewhere")
     count = await retriever.check_ready()
     return schemas.Readiness(collection=retriever.index.collection, passages=count)
 

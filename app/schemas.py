@@ -205,7 +205,8 @@ class EncoderInfo(EncoderModel):
     similarity: str
     query_max_tokens: int
     device: str
-    engine: str
+    engine: str = Field(description="What runs the graph, with its version.")
+    arithmetic: str = Field(description="Type of the matrix products: float32, bfloat16 or float16.")
 
 
 class IndexInfo(IndexModel):
@@ -224,6 +225,7 @@ class Info(BaseModel):
     version: str
     encoder: EncoderInfo
     index: IndexInfo | None
+    index_refused: str | None = Field(description="Why the index that the alias points at now is not served.")
     limits: dict[str, int | float]
 
 

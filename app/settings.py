@@ -10,7 +10,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.encoder import Device
+from app.engines import DeviceChoice, EngineName
 from app.errors import ConfigurationError
 
 _PREFIX = "XQG_"
@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     index: str
     """``edge:<folder>`` (in process) or ``http(s)://host:6333`` (a Qdrant server)."""
     collection: str = "passages"
-    """Alias of the index, resolved when the index is opened; a later move needs a restart."""
+    """Alias of the index.  Where it moves, the service follows, see ``index_watch_s``."""
     qdrant_api_key: SecretStr | None = None
     """Key of the Qdrant server; refused with an ``edge:`` index, which has none."""
     qdrant_grpc_port: int = Field(default=6334, ge=0, le=65535)
@@ -55,14 +55,18 @@ class Settings(BaseSettings):
     """Put query texts into the log and leave them in traced URLs; people's questions may be personal data."""
     otel: bool = False
     """Send OpenTelemetry traces to ``OTEL_EXPORTER_OTLP_ENDPOINT``, else to port 4318; needs the extra ``otel``."""
-    device: Device = "cpu"
-    """``cuda`` stops the start where there is none, instead of running on the CPU unasked."""
+    engine: EngineName = "onnxruntime"
+    """What runs the encoder.  ``openvino`` (extra of that name) is faster on CPUs with half-precision arithmetic."""
+    device: DeviceChoice = "auto"
+    """``auto`` takes CUDA where there is any; ``cuda`` stops the start where there is none."""
     encoder_threads: int = Field(default=0, ge=0)
     """Batches embedded at once, one thread each; 0 takes the cores of the CPU quota."""
     max_batch_tokens: int = Field(default=160, ge=1)
     """Padded tokens per batch; a longer query is a batch of its own."""
     max_queue_tokens: int = Field(default=16_384, ge=1)
     """Tokens that may wait; beyond that a search is answered 429."""
+    query_cache: int = Field(default=1_024, ge=0)
+    """Recent queries whose vectors are kept, 2 kB each, so that they need no encoder; 0 keeps none."""
     timeout_s: float = Field(default=10, gt=0)
     """Time for one search; beyond that it is answered 504."""
     max_query_chars: int = Field(default=4_000, ge=1)
@@ -71,8 +75,12 @@ class Settings(BaseSettings):
     """Larger bodies are answered 413 before they are read whole."""
     index_retry_s: float = Field(default=5, gt=0)
     """Pause between attempts to open an index that is missing, unfit or out of reach."""
+    index_watch_s: float = Field(default=2, ge=0)
+    """Pause between looks at the alias while an index is open; 0 stays on that index until a restart."""
+    drain_delay_s: float = Field(default=0, ge=0)
+    """Time after SIGTERM to go on listening, as not ready, until load balancers have noticed."""
     drain_s: int = Field(default=20, ge=0)
-    """Time that searches under way have to finish after SIGTERM."""
+    """Time that searches under way have to finish once the port is closed."""
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Self:
@@ -83,6 +91,8 @@ class Settings(BaseSettings):
                 f"XQG_MAX_BATCH_TOKENS is {self.max_batch_tokens}, but XQG_MAX_QUEUE_TOKENS lets only "
                 f"{self.max_queue_tokens} wait, so no batch could be full; raise the latter"
             )
+        if self.engine == "openvino" and self.device == "cuda":
+            problems.append("XQG_ENGINE is openvino, which runs on the CPU, but XQG_DEVICE is cuda; change either")
         if self.qdrant_api_key is not None and self.index.startswith("edge:"):
             problems.append(f"XQG_QDRANT_API_KEY is set, but XQG_INDEX is {self.index}, which takes no key; unset one")
         if self.log_queries and self.log_level in ("warning", "error") and not self.otel:

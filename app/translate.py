@@ -85,6 +85,7 @@ def encoder_info(encoder: OnnxEncoder) -> schemas.EncoderInfo:
         normalize=identity.normalize,
         similarity=identity.similarity,
         query_max_tokens=identity.query_max_tokens,
-        device=encoder.device,
-        engine=encoder.engine,
+        device=encoder.engine.device,
+        engine=encoder.engine.version,
+        arithmetic=encoder.engine.arithmetic,
     )

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from app.bundle import Bundle, sha256_of
 from app.cores import usable_cores
-from app.encoder import Device
+from app.engines import Device
 from app.errors import ConfigurationError, InputError, RunConflict
 from app.languages import CODES
 from offline.engine import Engine

@@ -202,6 +202,6 @@ async def _tell_change(
     dropped = sorted(set(before.fields) - set(contract.fields)) if before else []
     if dropped:
         console.print(f"{', '.join(dropped)} can no longer be filtered by: no --filter-field named it")
-    console.print(f"the index before it, {live}, is kept; a running service serves it until it is restarted")
+    console.print(f"the index before it, {live}, is kept; a running service goes over to the new one by itself")
     where = f"--index {shlex.quote(request.index)} --collection {request.collection}"
     console.print(f"to go back: python -m offline rollback {where} --to {live}", soft_wrap=True)

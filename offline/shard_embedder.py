@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.bundle import Bundle, Side
-from app.encoder import Device, OnnxEncoder
+from app.encoder import OnnxEncoder
+from app.engines import Device
 from app.errors import ConfigurationError, RunConflict
 from app.vectors import Vectors
 from offline.batches import Batch, BatchEmbedder

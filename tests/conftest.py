@@ -27,10 +27,12 @@ from offline.demo.corpus import QUERIES, write_corpus
 from offline.demo.tour import ANSWERS, DemoFiles, prepare_bundle
 from offline.embed import EmbedRequest, embed
 from offline.load import LoadRequest, load
+from tests.tally import Tally
 
 ROOT = Path(__file__).parent.parent
 QUIET = Console(quiet=True)
 SMALL_PASSAGES = 48
+TALLIES = pytest.StashKey[list[Tally]]()
 
 
 @dataclass(frozen=True)
@@ -155,3 +157,19 @@ def run_offline() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture
+def tally(request: pytest.FixtureRequest) -> Tally:
+    """Counts of the requests that meet a test's fault, told under the test's name when all have run."""
+    tally = Tally(request.node.name.removeprefix("test_").replace("_", " "))
+    request.config.stash.setdefault(TALLIES, []).append(tally)
+    return tally
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    tallies = config.stash.get(TALLIES, [])
+    if tallies:
+        terminalreporter.section("requests under faults")
+        for line in [Tally.header(), *(tally.row() for tally in tallies)]:
+            terminalreporter.write_line(line)

@@ -7,8 +7,10 @@ answers them.
 import asyncio
 import json
 import re
+import signal
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import defaultdict, deque
@@ -20,47 +22,8 @@ from typing import Any
 import uvicorn
 from starlette.types import Message, Receive, Scope, Send
 
+from tests.qdrant_faults import CutShort, Die, Drop, Fault, Garble, Hang, LoseAnswer, Refuse, Reset
 from tests.qdrant_rest import Collection, Engine, error, rest
-
-
-@dataclass(frozen=True)
-class Refuse:
-    """Answer with an error and do nothing."""
-
-    status: int
-    retry_after: str | None = None
-    """Value of the header ``Retry-After``."""
-    reason: str = "staged"
-
-
-@dataclass(frozen=True)
-class Reset:
-    """Cut the connection and do nothing."""
-
-
-@dataclass(frozen=True)
-class LoseAnswer:
-    """Do what is asked, then cut the connection."""
-
-
-@dataclass(frozen=True)
-class Hang:
-    """Answer nothing for a while, then cut the connection."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Die:
-    """Cut the connection and close the port; ``start`` brings the server back with what it held."""
-
-
-@dataclass(frozen=True)
-class Drop:
-    """Lose the collection, then do what is asked."""
-
-
-Fault = Refuse | Reset | LoseAnswer | Hang | Die | Drop
 
 
 @dataclass(frozen=True)
@@ -95,7 +58,7 @@ _OPERATIONS = (
 class QdrantStub:
     """The server; its requests run on a thread of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.engine = Engine()
         self.calls: list[Call] = []
         self.most_at_once = 0
@@ -105,7 +68,7 @@ class QdrantStub:
         self._faults: dict[str, deque[Fault | None]] = defaultdict(deque)
         self._app = rest(self.engine)
         self._upserts = 0
-        self._port = 0
+        self._port = port
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -128,6 +91,10 @@ class QdrantStub:
     def staged(self, operation: str) -> int:
         """How many faults were not met yet."""
         return len(self._faults[operation])
+
+    def mend(self) -> None:
+        """Forget the faults that were not met yet."""
+        self._faults.clear()
 
     @property
     def running(self) -> bool:
@@ -180,6 +147,15 @@ class QdrantStub:
             await asyncio.sleep(fault.seconds)
         if isinstance(fault, Reset | Die | Hang) or self._server.should_exit:
             _cut(connection)
+            return
+        if isinstance(fault, Garble | CutShort):
+            body, missing = (fault.body, 0) if isinstance(fault, Garble) else (b'{"result": {"poi', 100)
+            length = str(len(body) + missing).encode()
+            headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body, "more_body": bool(missing)})
+            if missing:
+                _cut(connection)
             return
         if isinstance(fault, Refuse):
             headers = {"Retry-After": fault.retry_after} if fault.retry_after else None
@@ -248,3 +224,9 @@ def running_stub() -> Iterator[QdrantStub]:
     finally:
         stub.stop()
         stub.engine.points.close()
+
+
+if __name__ == "__main__":  # a process to send signals to
+    stub = QdrantStub(port=int(sys.argv[1]))
+    stub.start()
+    signal.pause()

@@ -6,12 +6,14 @@ explicit choice; ``/v1/info`` shows it.
 
 from pathlib import Path
 
-from app.engines.protocol import Device, Engine, EngineName, Feeds
+from app.engines.protocol import Device, DeviceChoice, Engine, EngineName, Feeds
 
-__all__ = ["Device", "Engine", "EngineName", "Feeds", "open_engine"]
+__all__ = ["Device", "DeviceChoice", "Engine", "EngineName", "Feeds", "open_engine"]
 
 
-def open_engine(name: EngineName, path: Path, *, device: Device = "cpu", callers: int = 1, threads: int = 1) -> Engine:
+def open_engine(
+    name: EngineName, path: Path, *, device: DeviceChoice = "cpu", callers: int = 1, threads: int = 1
+) -> Engine:
     """Load a graph.
 
     Args:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from app.engines.protocol import Device, Feeds
+from app.engines.protocol import Device, DeviceChoice, Feeds
 from app.errors import BundleError, ConfigurationError
 from app.vectors import Vectors
 
@@ -22,11 +22,11 @@ class OnnxRuntimeEngine:
 
     arithmetic = "float32"
 
-    def __init__(self, path: Path, *, device: Device, threads: int) -> None:
+    def __init__(self, path: Path, *, device: DeviceChoice, threads: int) -> None:
         _refuse_two_runtimes()
         self.version = f"onnxruntime {onnxruntime.__version__}"
         self._session = _open_session(path, device, threads)
-        self.device = "cuda" if _CUDA in self._session.get_providers() else "cpu"
+        self.device: Device = "cuda" if _CUDA in self._session.get_providers() else "cpu"
         self.inputs = frozenset(node.name for node in self._session.get_inputs())
         (output,) = self._session.get_outputs()
         self._output = output.name
@@ -37,7 +37,7 @@ class OnnxRuntimeEngine:
         return np.asarray(vectors, np.float32)
 
 
-def _open_session(path: Path, device: Device, threads: int) -> onnxruntime.InferenceSession:
+def _open_session(path: Path, device: DeviceChoice, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.engines.protocol import Device, Feeds
+from app.engines.protocol import Device, DeviceChoice, Feeds
 from app.errors import BundleError, ConfigurationError
 from app.vectors import Vectors
 
@@ -22,9 +22,9 @@ class OpenVinoEngine:
     which.  A shape that a stream meets for the first time costs it some milliseconds more.
     """
 
-    device = "cpu"
+    device: Device = "cpu"
 
-    def __init__(self, path: Path, *, device: Device, callers: int, threads: int) -> None:
+    def __init__(self, path: Path, *, device: DeviceChoice, callers: int, threads: int) -> None:
         if device == "cuda":
             raise ConfigurationError("the engine openvino runs on the CPU; set the device to cpu, or take onnxruntime")
         self.version = f"openvino {openvino.__version__.split('-')[0]}"

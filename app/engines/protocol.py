@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from app.vectors import Vectors
 
 EngineName = Literal["onnxruntime", "openvino"]
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["cpu", "cuda"]
+DeviceChoice = Literal["auto", "cpu", "cuda"]
 Feeds = Mapping[str, NDArray[np.int64]]
 """Inputs by name, each [batch, width]."""
 
@@ -22,8 +23,8 @@ class Engine(Protocol):
         """Name and version, as ``/v1/info`` shows them."""
 
     @property
-    def device(self) -> str:
-        """Where it runs: ``cpu`` or ``cuda``, never ``auto``."""
+    def device(self) -> Device:
+        """Where it runs."""
 
     @property
     def arithmetic(self) -> str:

@@ -7,12 +7,10 @@ from urllib.parse import urlsplit
 
 from app.errors import ConfigurationError
 from app.index.contract import IndexContract
-from app.index.edge import EdgeIndex
 from app.index.protocol import PassageIndex
-from app.index.server import ServerAccess, ServerIndex, connect
+from app.index.server import ServerAccess
 
-__all__ = ["IndexContract", "IndexLocation", "PassageIndex", "ServerAccess", "check_collection", "open_index"]
-
+__all__ = ["IndexContract", "IndexLocation", "PassageIndex", "ServerAccess", "check_collection"]
 
 _COLLECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -47,24 +45,3 @@ class IndexLocation:
         except ValueError:  # a port that is no number, or out of range
             pass
         raise ConfigurationError(f"{text!r} is no index; write edge:<folder> or http://host:port")
-
-
-async def open_index(
-    location: IndexLocation,
-    alias: str,
-    access: ServerAccess = ServerAccess(),  # noqa: B008, frozen
-) -> PassageIndex:
-    """Open what the alias points at.
-
-    Raises:
-        NotReady: there is no complete index.
-        IndexUnavailable: the server does not answer.
-    """
-    if location.folder is not None:
-        return EdgeIndex.open(location.folder, alias)
-    client = connect(str(location.url), access)
-    try:
-        return await ServerIndex.open(client, alias)
-    except BaseException:
-        await client.close()
-        raise

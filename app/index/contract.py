@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from app.bundle import Bundle, EncoderIdentity
-from app.errors import ContractMismatch
+from app.errors import ContractMismatch, NotReady
 
 FieldType = Literal["keyword", "integer", "float", "bool"]
 
@@ -55,6 +55,11 @@ class IndexContract(BaseModel):
             f"the index {collection} was not built by the encoder {bundle.folder}: {fields}. "
             "Serve with the bundle that built the index, or build an index with this bundle"
         )
+
+    def check_count(self, count: int, collection: str) -> None:
+        """Raises NotReady where the index holds fewer or more passages than were loaded."""
+        if count != self.passages:
+            raise NotReady(f"{collection} holds {count:,} passages, not {self.passages:,}; load with --rebuild")
 
 
 def _short(value: object) -> str:

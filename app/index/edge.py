@@ -39,7 +39,13 @@ def bool_words(values: list[bool]) -> list[str]:
 
 
 class EdgeIndex:
-    """A ``PassageIndex`` on an Edge shard.  Searches run on threads of its own."""
+    """A ``PassageIndex`` on an Edge shard.  Searches run on threads of its own.
+
+    No deadline cuts a search short: it takes a millisecond, and the engine cannot be interrupted.
+    An open shard outlives its folder: renamed or removed, its files stay until it is closed.
+    """
+
+    is_failing = False  # nobody to leave alone: the engine is in this process
 
     def __init__(self, collection: str, contract: IndexContract, shard: qdrant_edge.EdgeShard) -> None:
         self._collection = collection
@@ -54,17 +60,7 @@ class EdgeIndex:
         Raises:
             NotReady: nothing is there, the index is incomplete, or another process has it open.
         """
-        home = (folder / alias).resolve()
-        try:
-            contract = IndexContract.model_validate_json((home / CONTRACT_FILE).read_bytes())
-        except FileNotFoundError as error:
-            raise NotReady(
-                f"there is no index {alias} in {folder}; build one with `python -m offline build`"
-            ) from error
-        except ValidationError as error:
-            raise NotReady(f"{home / CONTRACT_FILE} cannot be read; run `python -m offline load` again") from error
-        if not contract.complete:
-            raise NotReady(f"the index {home} is incomplete; run `python -m offline load` again")
+        home, contract = look(folder, alias)
         try:
             shard = qdrant_edge.EdgeShard.load(str(home / SHARD_FOLDER))
         except Exception as error:  # the engine raises plain Exception
@@ -85,7 +81,12 @@ class EdgeIndex:
         return self._contract
 
     async def query(
-        self, vector: Vectors, limit: int, conditions: Sequence[Condition] = (), min_score: float | None = None
+        self,
+        vector: Vectors,
+        limit: int,
+        conditions: Sequence[Condition] = (),
+        min_score: float | None = None,
+        deadline: float | None = None,
     ) -> list[Hit]:
         def ask() -> list[qdrant_edge.ScoredPoint]:
             return self._shard.query(
@@ -102,16 +103,22 @@ class EdgeIndex:
         points = await self._call(ask)
         return [Hit(from_payload(point.payload or {}), point.score) for point in points]
 
-    async def passage(self, docid: str) -> Passage | None:
+    async def passage(self, docid: str, deadline: float | None = None) -> Passage | None:
         records = await self._call(lambda: self._shard.retrieve([point_id(docid)], True, False))
         return from_payload(records[0].payload or {}) if records else None
 
-    async def count(self) -> int:
+    async def count(self, deadline: float | None = None) -> int:
         return await self._call(lambda: self._shard.count(qdrant_edge.CountRequest(exact=True)))
 
+    async def check_intact(self) -> None:
+        """It is, as long as it is open."""
+
     async def close(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._executor, self._shard.close)
-        self._executor.shutdown(wait=False)
+        def shut() -> None:
+            self._executor.shutdown()  # a search whose caller went away may still run
+            self._shard.close()
+
+        await asyncio.to_thread(shut)
 
     async def _call(self, work: Callable[[], T]) -> T:
         try:
@@ -120,6 +127,24 @@ class EdgeIndex:
             raise
         except BaseException as error:  # the engine raises plain Exception, and panics as BaseException
             raise IndexUnavailable(f"Qdrant Edge failed on {self._collection}: {error}") from error
+
+
+def look(folder: Path, alias: str) -> tuple[Path, IndexContract]:
+    """The folder behind the alias and the contract in it.
+
+    Raises:
+        NotReady: nothing is there, or the index is incomplete.
+    """
+    home = (folder / alias).resolve()
+    try:
+        contract = IndexContract.model_validate_json((home / CONTRACT_FILE).read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotReady(f"there is no index {alias} in {folder}; build one with `python -m offline build`") from error
+    except (OSError, ValidationError) as error:
+        raise NotReady(f"{home / CONTRACT_FILE} cannot be read; run `python -m offline load` again") from error
+    if not contract.complete:
+        raise NotReady(f"the index {home} is incomplete; run `python -m offline load` again")
+    return home, contract
 
 
 def _filter(conditions: Sequence[Condition]) -> qdrant_edge.Filter | None:

@@ -1,6 +1,7 @@
-"""PassageIndex: what the service needs of an index, whichever engine holds it."""
+"""PassageIndex and IndexSource: what the service needs of an index, whichever engine holds it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from app.index.contract import IndexContract
@@ -12,7 +13,8 @@ from app.vectors import Vectors
 class PassageIndex(Protocol):
     """An open index.  It stays on the collection that it was opened on, whatever its alias does.
 
-    Every method raises ``IndexUnavailable`` where the engine does not answer.
+    Every method raises ``IndexUnavailable`` where the engine does not answer, and those that take a
+    ``deadline``, a time of the event loop, ``DeadlineExceeded`` where a server does not by then.
     """
 
     @property
@@ -22,14 +24,53 @@ class PassageIndex(Protocol):
     @property
     def contract(self) -> IndexContract: ...
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the engine failed so often that it is left alone for a moment."""
+
     async def query(
-        self, vector: Vectors, limit: int, conditions: Sequence[Condition] = (), min_score: float | None = None
+        self,
+        vector: Vectors,
+        limit: int,
+        conditions: Sequence[Condition] = (),
+        min_score: float | None = None,
+        deadline: float | None = None,
     ) -> list[Hit]:
         """The nearest passages to a float32 vector [dimension], closest first."""
 
-    async def passage(self, docid: str) -> Passage | None: ...
+    async def passage(self, docid: str, deadline: float | None = None) -> Passage | None: ...
 
-    async def count(self) -> int:
+    async def count(self, deadline: float | None = None) -> int:
         """Exact number of passages."""
 
-    async def close(self) -> None: ...
+    async def check_intact(self) -> None:
+        """Raises NotReady where the collection is gone, or is another under the same name by now."""
+
+    async def close(self) -> None:
+        """Let go of it, once what was asked of it has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What an alias points at."""
+
+    collection: str
+    contract: IndexContract
+
+
+class IndexSource(Protocol):
+    """The place of an alias: where to look at what it points at, and to open it."""
+
+    async def look(self) -> Live:
+        """What the alias points at now, without opening it.
+
+        Raises:
+            NotReady: nothing, or nothing that is complete.
+            IndexUnavailable: the server does not answer.
+        """
+
+    async def open(self) -> PassageIndex:
+        """Open it, beside others that are open.  Raises as ``look`` does."""
+
+    async def close(self) -> None:
+        """Let go of what ``look`` uses; the indexes stay open."""

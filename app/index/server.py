@@ -1,19 +1,18 @@
 """A Qdrant server, over gRPC unless told otherwise."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import grpc
-import httpx
 from pydantic import ValidationError
 from qdrant_client import AsyncQdrantClient, models
-from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from app.errors import IndexUnavailable, NotReady
+from app.index.calls import Reader, call, not_there
+from app.index.circuit import Circuit
 from app.index.contract import IndexContract
 from app.index.filters import Condition
+from app.index.protocol import Live
 from app.passages import METADATA_KEY, Hit, Passage, from_payload, point_id
 from app.vectors import Vectors
 
@@ -22,81 +21,18 @@ T = TypeVar("T")
 CONTRACT_KEY = "xqg"
 """Key of the contract in a collection's metadata."""
 
-# The client raises its transports' errors as they are; in-memory mode raises ValueError.
-_CLIENT_ERRORS = (ApiException, QdrantException, grpc.RpcError, httpx.HTTPError, OSError, ValueError)
+_GRPC_OPTIONS = (
+    # by default a client that lost its server looks for it every two minutes in the end,
+    # and hears for a quarter of an hour of none that vanished without a word
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+)
 
 _RESCORED = models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True, oversampling=2.0))
 """Twice the hits by the quantised vectors, then the closest of them by the vectors themselves."""
-
-
-class ServerIndex:
-    """A ``PassageIndex`` on a collection of a Qdrant server."""
-
-    def __init__(
-        self, client: AsyncQdrantClient, collection: str, contract: IndexContract, quantized: bool = False
-    ) -> None:
-        self._client = client
-        self._collection = collection
-        self._contract = contract
-        self._search_params = _RESCORED if quantized else None
-
-    @classmethod
-    async def open(cls, client: AsyncQdrantClient, alias: str) -> "ServerIndex":
-        """Open the collection that the alias points at now.
-
-        The client is closed by ``close``, not by a failed ``open``.
-
-        Raises:
-            IndexUnavailable: the server does not answer.
-            NotReady: no such alias, or the collection carries no complete contract.
-        """
-        collection = await resolve_alias(client, alias)
-        if collection is None:
-            raise NotReady(f"the server has no collection or alias {alias}; build one with `python -m offline build`")
-        config = (await call(client.get_collection(collection))).config
-        contract = _contract(config)
-        if contract is None:
-            raise NotReady(
-                f"the collection {collection} carries no xQG contract; load it with `python -m offline load` "
-                "into Qdrant 1.16 or later"
-            )
-        if not contract.complete:
-            raise NotReady(f"the collection {collection} is incomplete; run `python -m offline load` again")
-        return cls(client, collection, contract, config.quantization_config is not None)
-
-    @property
-    def collection(self) -> str:
-        return self._collection
-
-    @property
-    def contract(self) -> IndexContract:
-        return self._contract
-
-    async def query(
-        self, vector: Vectors, limit: int, conditions: Sequence[Condition] = (), min_score: float | None = None
-    ) -> list[Hit]:
-        response = await call(
-            self._client.query_points(
-                self._collection,
-                query=vector.tolist(),
-                limit=limit,
-                query_filter=_filter(conditions),
-                score_threshold=min_score,
-                search_params=self._search_params,
-                with_payload=True,
-            )
-        )
-        return [Hit(from_payload(point.payload or {}), point.score) for point in response.points]
-
-    async def passage(self, docid: str) -> Passage | None:
-        records = await call(self._client.retrieve(self._collection, [point_id(docid)], with_payload=True))
-        return from_payload(records[0].payload or {}) if records else None
-
-    async def count(self) -> int:
-        return (await call(self._client.count(self._collection, exact=True))).count
-
-    async def close(self) -> None:
-        await self._client.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,38 +53,134 @@ def connect(url: str, access: ServerAccess) -> AsyncQdrantClient:
         api_key=access.api_key,
         prefer_grpc=access.grpc_port > 0,
         grpc_port=access.grpc_port,
+        grpc_options=dict(_GRPC_OPTIONS),
         timeout=max(1, round(access.timeout_s)),
         check_compatibility=False,  # it would ask from a thread of its own, and only to warn
     )
 
 
-async def call(answer: Awaitable[T]) -> T:
-    """Await a client call; its errors become ``IndexUnavailable``."""
-    try:
-        return await answer
-    except ResourceExhaustedResponse as error:
-        raise IndexUnavailable(
-            "Qdrant limits the rate of calls; try again later", retry_after_s=error.retry_after_s
-        ) from error
-    except grpc.aio.AioRpcError as error:
-        remedy = ""
-        if error.code() is grpc.StatusCode.UNAVAILABLE:
-            remedy = "; is its gRPC port open? XQG_QDRANT_GRPC_PORT names it, and 0 uses REST alone"
-        raise IndexUnavailable(f"Qdrant does not answer: {error.details()}{remedy}") from error
-    except UnexpectedResponse as error:
-        refusal = f"{error.status_code} {error.reason_phrase}: {_said(error)}"
-        raise IndexUnavailable(f"Qdrant does not answer as expected: {refusal[:300]}") from error
-    except _CLIENT_ERRORS as error:
-        reason = " ".join(str(error).split()) or type(getattr(error, "source", error)).__name__
-        raise IndexUnavailable(f"Qdrant does not answer as expected: {reason[:300]}") from error
+class ServerIndex:
+    """A ``PassageIndex`` on a collection of a Qdrant server."""
+
+    def __init__(
+        self,
+        client: AsyncQdrantClient,
+        collection: str,
+        contract: IndexContract,
+        read: Reader,
+        quantized: bool = False,
+    ) -> None:
+        self._client = client
+        self._collection = collection
+        self._contract = contract
+        self._search_params = _RESCORED if quantized else None
+        self._read = read
+
+    @classmethod
+    async def open(cls, client: AsyncQdrantClient, alias: str, timeout_s: float = 10) -> "ServerIndex":
+        """Open the collection that the alias points at now.
+
+        The client is closed by ``close``, not by a failed ``open``.
+
+        Args:
+            timeout_s: for a call whose caller sets no deadline.
+
+        Raises as ``look`` does.
+        """
+        live, quantized = await look(client, alias)
+        return cls(client, live.collection, live.contract, Reader(Circuit(), timeout_s), quantized)
+
+    @property
+    def collection(self) -> str:
+        return self._collection
+
+    @property
+    def contract(self) -> IndexContract:
+        return self._contract
+
+    async def query(
+        self,
+        vector: Vectors,
+        limit: int,
+        conditions: Sequence[Condition] = (),
+        min_score: float | None = None,
+        deadline: float | None = None,
+    ) -> list[Hit]:
+        def ask() -> Awaitable[models.QueryResponse]:
+            return self._client.query_points(
+                self._collection,
+                query=vector.tolist(),
+                limit=limit,
+                query_filter=_filter(conditions),
+                score_threshold=min_score,
+                search_params=self._search_params,
+                with_payload=True,
+            )
+
+        points = (await self._ask(ask, deadline)).points
+        return [Hit(from_payload(point.payload or {}), point.score) for point in points]
+
+    async def passage(self, docid: str, deadline: float | None = None) -> Passage | None:
+        ids = [point_id(docid)]
+        records = await self._ask(lambda: self._client.retrieve(self._collection, ids, with_payload=True), deadline)
+        return from_payload(records[0].payload or {}) if records else None
+
+    async def count(self, deadline: float | None = None) -> int:
+        return (await self._ask(lambda: self._client.count(self._collection, exact=True), deadline)).count
+
+    @property
+    def is_failing(self) -> bool:
+        return self._read.is_failing
+
+    async def check_intact(self) -> None:
+        try:
+            contract = await read_contract(self._client, self._collection)
+        except IndexUnavailable as error:
+            if not_there(error):
+                raise NotReady(_gone(self._collection)) from error
+            raise
+        if contract != self._contract:
+            raise NotReady(f"the collection {self._collection} was made anew on the server; its load is waited for")
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _ask(self, ask: Callable[[], Awaitable[T]], deadline: float | None) -> T:
+        try:
+            return await self._read(ask, deadline)
+        except IndexUnavailable as error:
+            if not_there(error):
+                raise IndexUnavailable(_gone(self._collection)) from error
+            raise
 
 
-def _said(error: UnexpectedResponse) -> str:
-    """What Qdrant says went wrong; a proxy before it may say anything."""
-    try:
-        return str(error.structured()["status"]["error"])
-    except (ValueError, LookupError, TypeError):
-        return " ".join(error.content.decode("utf-8", "replace").split())
+async def look(client: AsyncQdrantClient, alias: str) -> tuple[Live, bool]:
+    """What the alias points at, and whether it is quantised.
+
+    Raises:
+        IndexUnavailable: the server does not answer.
+        NotReady: no such alias, or the collection carries no complete contract.
+    """
+    collection = await resolve_alias(client, alias)
+    if collection is None:
+        raise NotReady(f"the server has no collection or alias {alias}; build one with `python -m offline build`")
+    config = (await call(client.get_collection(collection))).config
+    contract = _contract(config)
+    if contract is None:
+        raise NotReady(
+            f"the collection {collection} carries no xQG contract; load it with `python -m offline load` "
+            "into Qdrant 1.16 or later"
+        )
+    if not contract.complete:
+        raise NotReady(f"the collection {collection} is incomplete; run `python -m offline load` again")
+    return Live(collection, contract), config.quantization_config is not None
+
+
+def _gone(collection: str) -> str:
+    return (
+        f"the collection {collection} is no longer on the server; run `python -m offline load` again, "
+        "and it is served as soon as it is there"
+    )
 
 
 async def resolve_alias(client: AsyncQdrantClient, alias: str) -> str | None:

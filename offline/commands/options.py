@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from app import encoder
+import app.engines
 from offline import engine as engines
 
 Corpus = Annotated[Path, typer.Option(help="Passages: .jsonl[.gz], BEIR corpus.jsonl, .tsv[.gz] or .parquet.")]
@@ -18,8 +18,8 @@ BatchTokens = Annotated[int, typer.Option("--batch-tokens", min=1, help="Padded 
 ShardSize = Annotated[int, typer.Option(min=1, help="Passages per shard: what a killed run does again at most.")]
 AllowPartial = Annotated[bool, typer.Option(help="Accept passages without queries beside others that have them.")]
 IgnoreUnmatched = Annotated[bool, typer.Option(help="Leave out queries for passages that are not in the corpus.")]
-DeviceName = encoder.Device
-Device = Annotated[encoder.Device, typer.Option(help="Where the encoder runs.")]
+DeviceName = app.engines.Device
+Device = Annotated[app.engines.Device, typer.Option(help="Where the encoder runs.")]
 Index = Annotated[str, typer.Option(help="edge:<folder> or http://host:6333.")]
 Collection = Annotated[str, typer.Option(help="Name of the index, which moves to each new build (an alias).")]
 Alpha = Annotated[

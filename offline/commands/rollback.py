@@ -36,6 +36,6 @@ def rollback(
             return
         passages = now.contract.passages if now.contract else 0
         console.print(f"{collection} -> {now.collection}: {passages:,} passages, live instead of {before.collection}")
-        console.print("a running service serves what it opened until it is restarted")
+        console.print("a running service goes over to it by itself")
 
     asyncio.run(run())

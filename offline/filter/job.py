@@ -15,7 +15,8 @@ from rich.table import Table
 
 from app.bundle import Bundle, Side, sha256_of
 from app.cores import usable_cores
-from app.encoder import Device, OnnxEncoder
+from app.encoder import OnnxEncoder
+from app.engines import Device
 from app.errors import ConfigurationError, InputError
 from app.languages import CODES, LANGUAGES
 from app.passages import Passage

@@ -16,7 +16,7 @@ from optimum.onnxruntime import ORTModelForSeq2SeqLM
 from transformers import AutoTokenizer, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from app.cores import usable_cores
-from app.encoder import Device
+from app.engines import Device
 from app.errors import ConfigurationError
 from app.languages import LANGUAGES
 from offline.generate.generator import Answer, Answers, GeneratorIdentity, Wanted

@@ -10,7 +10,7 @@ from typing import Protocol
 import httpx
 from rich.console import Console
 
-from app.encoder import Device
+from app.engines import Device
 from app.errors import ConfigurationError
 from offline.generate.generator import GeneratorIdentity, QueryGenerator
 

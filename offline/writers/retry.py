@@ -14,7 +14,7 @@ from rich.console import Console
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_before_delay, wait_exponential, wait_random
 
 from app.errors import ConfigurationError, IndexUnavailable, RunConflict, XqgError
-from app.index.server import call
+from app.index.calls import call
 
 T = TypeVar("T")
 

@@ -1,6 +1,7 @@
 """The batcher, with an encoder whose timing the test holds in its hands."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -57,6 +58,8 @@ class HeldEncoder:
             self.gate.clear()
         if "poison" in batch:
             raise RuntimeError("a poisoned batch")
+        if "exit" in batch:
+            sys.exit("the thread is told to end")
         return np.array([[len(text)] for text in batch], np.float32)
 
 
@@ -136,19 +139,38 @@ async def test_the_oldest_goes_first_with_those_nearest_to_it_in_length() -> Non
     assert encoder.seen[1:] == [["a" * 6, "e" * 6], ["b", "d"], ["c" * 5]]
 
 
-async def test_a_failed_batch_fails_its_own_items_and_nobody_else() -> None:
+@pytest.mark.parametrize("spoiling", ["poison", "exit"])
+async def test_a_query_that_spoils_its_batch_fails_alone(spoiling: str) -> None:
     encoder = HeldEncoder()
     async with running(encoder, Observer()) as batcher:
         encoder.gate.clear()
-        first = await submit(batcher, "fine")
+        first = await submit(batcher, "good")
         await until_entered(encoder)
-        poisoned = await submit(batcher, "poison", "beside")
+        others = await submit(batcher, "before", spoiling, "beside")
         encoder.gate.set()
-        results = await asyncio.gather(*first, *poisoned, return_exceptions=True)
-        assert results[0] == 4
-        assert [type(result) for result in results[1:]] == [EncodingFailed, EncodingFailed]
+        results = await asyncio.gather(*first, *others, return_exceptions=True)
+        assert results[:2] + results[3:] == [4, 6, 6]
+        assert isinstance(results[2], EncodingFailed)
         assert (await batcher.embed("after")).vector.tolist() == [5]
         assert batcher.alive
+
+
+async def test_closing_while_a_spoiled_batch_is_taken_apart_leaves_nobody_waiting() -> None:
+    encoder = HeldEncoder()
+    async with running(encoder, Observer()) as batcher:
+        encoder.gate.clear()
+        first = await submit(batcher, "good")
+        await until_entered(encoder)
+        others = await submit(batcher, "poison", "second", "third")
+        encoder.open_once()
+        await first[0]
+        await until_entered(encoder)  # the three, shut in
+        encoder.open_once()
+        await until_entered(encoder)  # the first of them alone, shut in
+        await batcher.close()
+        async with asyncio.timeout(30):
+            results = await asyncio.gather(*others, return_exceptions=True)
+        assert [type(result) for result in results] == [NotReady] * 3
 
 
 async def test_an_item_whose_caller_went_away_is_not_embedded() -> None:

@@ -1,6 +1,7 @@
 """Readiness: what it must notice, with faults that the test stages."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from app.batcher import Embedded
 from app.bundle import Bundle
 from app.encoder import OnnxEncoder, Tokens
 from app.errors import InvalidRequest, NotReady, Overloaded
+from app.metrics import Metrics
 from app.passages import Hit
+from app.query_cache import QueryCache
 from app.retriever import Retriever, Search
 from app.vectors import Vectors
 from tests.contracts import contract
@@ -37,21 +40,27 @@ class StagedIndex:
         self._count = count
         self.contract = contract(passages=3, keeps_queries=keeps_queries)
 
-    async def query(self, vector: Vectors, limit: int, *_: object) -> Sequence[Hit]:
+    async def query(self, vector: Vectors, limit: int, *_: object, deadline: float) -> Sequence[Hit]:
         assert np.isfinite(vector).all()
         return []
 
-    async def count(self) -> int:
+    async def count(self, deadline: float) -> int:
         return self._count
 
 
-class Holder:
+class Keeper:
     def __init__(self, index: StagedIndex) -> None:
-        self.index = index
+        self._index = index
+
+    @contextmanager
+    def lease(self) -> Iterator[StagedIndex]:
+        yield self._index
 
 
 def retriever(encoder: OnnxEncoder, fault: str = "", count: int = 3, keeps_queries: bool = True) -> Retriever:
-    return Retriever(encoder, StagedBatcher(encoder, fault), Holder(StagedIndex(count, keeps_queries)), 10)  # type: ignore[arg-type]
+    return Retriever(
+        encoder, StagedBatcher(encoder, fault), Keeper(StagedIndex(count, keeps_queries)), 10, QueryCache(0, Metrics())
+    )  # type: ignore[arg-type]
 
 
 async def test_a_service_whose_parts_are_well_is_ready_and_so_is_a_busy_one(encoder: OnnxEncoder) -> None:

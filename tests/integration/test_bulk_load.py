@@ -16,8 +16,8 @@ import pytest
 from rich.console import Console
 
 from app.errors import ConfigurationError, IndexUnavailable, RunConflict, VerificationError, XqgError
-from app.index import IndexLocation, ServerAccess, open_index
-from app.index.server import connect
+from app.index import ServerAccess
+from app.index.server import ServerIndex, connect
 from app.passages import point_id
 from offline.load import LoadRequest, load
 from offline.share import Share
@@ -124,7 +124,7 @@ async def test_a_quantised_collection_is_searched_with_rescoring_and_another_is_
     stub: QdrantStub, request_: LoadRequest, quantization: str
 ) -> None:
     await load(replace(request_, storage=Storage(quantization)), QUIET)  # type: ignore[arg-type]
-    index = await open_index(IndexLocation.parse(stub.url), "passages", REST)
+    index = await ServerIndex.open(connect(stub.url, REST), "passages")
     assert len(await index.query(np.ones(4, np.float32), 5)) == 5
     await index.close()
     (call,) = stub.calls_of("query")

@@ -2,8 +2,7 @@
 
 import os
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
@@ -12,52 +11,23 @@ from qdrant_client import AsyncQdrantClient
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from rich.console import Console
 
-from app.bundle import EncoderIdentity
 from app.errors import IndexUnavailable, InvalidRequest, NotReady, RunConflict
 from app.index import PassageIndex
-from app.index.edge import EdgeIndex
+from app.index.calls import call
 from app.index.filters import Condition, parse_filter
-from app.index.server import ServerAccess, ServerIndex, call, connect
+from app.index.server import ServerAccess, ServerIndex, connect
 from app.passages import Passage
-from app.vectors import Vectors
-from offline.writers import CollectionStore, EdgeStore, ServerStore, Storage
+from offline.writers import EdgeStore, ServerStore, Storage
 from tests.contracts import IDENTITY, contract
+from tests.filled import PASSAGES, VECTORS, Engine, fill
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning"),
     pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection:UserWarning"),
 ]
 
-PASSAGES = [
-    Passage("a/1", "A", "first", {"topic": "Arts", "year": 1900, "weight": 0.5, "open": True}, {"ar": ["س"]}),
-    Passage("b", "", "second", {"topic": "History", "year": 1950, "weight": 1.5, "open": False}),
-    Passage("ç d", "D", "third ఈఫిల్", {"topic": ["Arts", "Music"], "year": 2000}),
-]
 QUIET = Console(quiet=True)
-VECTORS = np.array([[1, 0, 0, 0], [0.8, 0.6, 0, 0], [0, 0, 0, 2]], np.float32)
 ALONG_FIRST = np.array([1, 0, 0, 0], np.float32)
-
-
-@dataclass
-class Engine:
-    """A way to write and to open collections in one place."""
-
-    client: AsyncQdrantClient | None = None
-    folder: Path | None = None
-
-    def store(self, storage: Storage = Storage()) -> CollectionStore:  # noqa: B008, frozen
-        if self.client:
-            return ServerStore(self.client, Path("unused"), storage, QUIET)
-        return EdgeStore(self.folder or Path(), storage)
-
-    async def open(self, alias: str) -> PassageIndex:
-        return (
-            await ServerIndex.open(self.client, alias) if self.client else EdgeIndex.open(self.folder or Path(), alias)
-        )
-
-    async def release(self, store: CollectionStore) -> None:
-        if self.folder:  # an Edge folder has one writer at a time; the server's client goes on
-            await store.close()
 
 
 @pytest.fixture(params=["edge", "memory", "server"])
@@ -82,29 +52,6 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 @pytest.fixture
 def alias() -> str:
     return f"xqgtest{uuid.uuid4().hex[:8]}"
-
-
-async def fill(
-    engine: Engine,
-    alias: str,
-    suffix: str = "1",
-    passages: Sequence[Passage] = PASSAGES,
-    vectors: Vectors = VECTORS,
-    identity: EncoderIdentity = IDENTITY,
-    storage: Storage = Storage(),  # noqa: B008, frozen
-) -> str:
-    """Write a collection and make it live."""
-    store, said = engine.store(storage), contract(encoder=identity, passages=len(passages))
-    collection = f"{alias}-{suffix}"
-    writer = await store.create(collection, said.model_copy(update={"complete": False}))
-    await writer.write(passages, vectors)
-    await writer.flush()
-    await writer.build_graph()
-    await writer.complete(said)
-    await writer.close()
-    await store.publish(alias, collection)
-    await engine.release(store)
-    return collection
 
 
 async def docids(index: PassageIndex, *conditions: Condition) -> list[str]:
