@@ -8,6 +8,7 @@ import uvicorn
 
 from app.errors import XqgError
 from app.main import create_app
+from app.server import server_options
 from app.settings import Settings
 
 
@@ -22,15 +23,7 @@ def main() -> int:
     except XqgError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return error.exit_code
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        timeout_graceful_shutdown=settings.drain_s,
-        server_header=False,
-        access_log=False,
-        log_config=None,
-    )
+    uvicorn.run(app, **server_options(settings))
     return 0
 
 

@@ -8,17 +8,19 @@ from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
-from app import __version__, problems
+from app import __version__, cors, docs, openapi, problems
 from app.batcher import MicroBatcher
 from app.bundle import Bundle, Side
 from app.cores import usable_cores
 from app.encoder import OnnxEncoder, Tokens
+from app.guard import Guard
 from app.index import IndexLocation, ServerAccess, check_collection, open_index
 from app.keeper import IndexKeeper
+from app.keys import ApiKeys
 from app.metrics import Metrics
 from app.middleware import RequestContext
 from app.retriever import Retriever
-from app.routes import operation_routes, search_routes
+from app.routes import info_routes, operation_routes, search_routes
 from app.settings import Settings
 
 _DESCRIPTION = """Ask a question in Arabic, Bengali, Finnish, Japanese, Korean, Russian or Telugu; get English passages.
@@ -36,6 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
     """
     location = IndexLocation.parse(settings.index)
     check_collection(settings.collection)
+    keys = ApiKeys.read(settings.api_keys, settings.api_keys_file)
     encoder = OnnxEncoder(Bundle.open(settings.bundle), device=settings.device)
     metrics = Metrics()
     key = settings.qdrant_api_key
@@ -68,16 +71,27 @@ def create_app(settings: Settings) -> FastAPI:
         description=_DESCRIPTION,
         version=__version__,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
-        swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True},
+        swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True, "validatorUrl": None},
+        responses=openapi.COMMON_PROBLEMS,
     )
     app.state.settings = settings
     app.state.metrics = metrics
-    app.include_router(search_routes)
+    with_key = openapi.with_key() if keys else {}
+    app.include_router(search_routes, **with_key)
+    app.include_router(info_routes, **with_key)
     app.include_router(operation_routes)
     app.add_api_route("/", _to_docs, include_in_schema=False)
+    docs.install(app)
+    openapi.install(app)
     problems.install(app)
-    app.add_middleware(RequestContext, metrics=metrics, max_body_bytes=settings.max_body_bytes)
+    # the last is the outermost: even a refusal has its id and what a browser needs to read it
+    app.add_middleware(
+        Guard, keys=keys, max_body_bytes=settings.max_body_bytes, body_timeout_s=settings.client_timeout_s
+    )
+    cors.install(app, settings.cors_origins)
+    app.add_middleware(RequestContext, metrics=metrics)
     return app
 
 

@@ -20,6 +20,7 @@ from app.vectors import Vectors
 
 _READY_COSINE = 0.999  # a canary's vector may move this far across machines and providers
 _MATCHED_QUERIES = 3
+EXPLAINED_HITS = 20  # of one search, closest first: each takes a dozen embeddings
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class SearchResult:
 
     hits: list[Hit]
     matched_queries: list[list[MatchedQuery]]
-    """Per hit, its closest generated queries; empty without ``explain``."""
+    """For the first ``EXPLAINED_HITS``, their closest generated queries; empty without ``explain``."""
     truncated: bool
     queue_s: float
     encode_s: float
@@ -107,7 +108,7 @@ class Retriever:
         asked = time.perf_counter()
         hits = await index.query(embedded.vector, search.top_k, conditions, search.min_score)
         search_s = time.perf_counter() - asked
-        matched = await self._explain(embedded, hits) if search.explain else []
+        matched = await self._explain(embedded, hits[:EXPLAINED_HITS]) if search.explain else []
         return SearchResult(
             hits=hits,
             matched_queries=matched,

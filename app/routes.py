@@ -1,6 +1,7 @@
 """HTTP only: translate and delegate."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
@@ -10,10 +11,13 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
+from pydantic.json_schema import SkipJsonSchema
+from starlette.exceptions import HTTPException
 
 from app import __version__, schemas
 from app.errors import ClientGone, InvalidRequest, PassageNotFound, XqgError
 from app.metrics import Metrics
+from app.openapi import problem
 from app.problems import log_if_unexpected, problem_from, problem_from_validation
 from app.retriever import Retriever
 from app.schemas import SearchRequest, SearchResponse
@@ -22,14 +26,12 @@ from app.translate import encoder_info, index_info, to_response, to_search
 
 T = TypeVar("T")
 
-_PROBLEM = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemModel"}}}}
+_UNPROCESSABLE = problem("A field is missing or out of range; `errors` names each.")
+_LATE = problem("The search took longer than the time limit.", temporary=True)
 _SEARCH_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: _PROBLEM | {"description": "The body is not JSON."},
-    413: _PROBLEM | {"description": "The body is too large."},
-    422: _PROBLEM | {"description": "A field is missing or out of range; `errors` names each."},
-    429: _PROBLEM | {"description": "The queue is full; come back after `Retry-After` seconds."},
-    503: _PROBLEM | {"description": "No index that belongs to the encoder is open, or it does not answer."},
-    504: _PROBLEM | {"description": "The search took longer than the time limit."},
+    422: _UNPROCESSABLE,
+    429: problem("The queue is full; come back after `Retry-After` seconds.", temporary=True),
+    504: _LATE,
 }
 
 
@@ -53,6 +55,7 @@ SettingsDep = Annotated[Settings, Depends(get_settings)]
 MetricsDep = Annotated[Metrics, Depends(get_metrics)]
 
 search_routes = APIRouter(prefix="/v1", tags=["search"])
+info_routes = APIRouter(prefix="/v1", tags=["operation"])
 operation_routes = APIRouter(tags=["operation"])
 
 
@@ -61,9 +64,10 @@ async def until_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     worker = asyncio.ensure_future(work)
 
     async def gone() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        worker.cancel()
+        with contextlib.suppress(HTTPException):  # a body that nobody asked for, and too much of it
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            worker.cancel()
 
     watcher = asyncio.ensure_future(gone())
     try:
@@ -107,16 +111,16 @@ async def search_by_get(
     retriever: RetrieverDep,
     settings: SettingsDep,
     metrics: MetricsDep,
-    q: Annotated[str, Query(description="The question.", examples=[schemas.LANGUAGES[-1].example])],
+    q: Annotated[schemas.QueryText, Query(description="The question.", examples=[schemas.LANGUAGES[-1].example])],
     top_k: Annotated[int, Query(ge=1, le=100)] = 10,
-    lang: str | None = None,
-    filter: Annotated[str | None, Query(description="The filter as JSON.")] = None,
-    min_score: float | None = None,
-    explain: bool = False,
+    lang: Annotated[schemas.LanguageTag | SkipJsonSchema[None], Query()] = None,
+    filter: Annotated[str | SkipJsonSchema[None], Query(description="The filter as JSON.")] = None,
+    min_score: Annotated[float | SkipJsonSchema[None], Query(allow_inf_nan=False)] = None,
+    explain: schemas.SpelledBool = False,
 ) -> SearchResponse:
     """The parameters are the fields of the POST body; `q` is its `query`."""
     try:
-        conditions = json.loads(filter) if filter else {}
+        conditions = {} if filter is None else json.loads(filter)
     except (ValueError, RecursionError) as error:  # not JSON, or JSON of thousands of digits or levels
         raise InvalidRequest('filter: not valid JSON; write filter={"topic":"Arts"}, URL-encoded') from error
     fields = {
@@ -162,7 +166,7 @@ async def search_batch(
 
 @search_routes.get(
     "/passages/{docid:path}",
-    responses={404: _PROBLEM | {"description": "No such passage."}, 503: _SEARCH_PROBLEMS[503]},
+    responses={404: problem("No such passage."), 422: _UNPROCESSABLE, 504: _LATE},
     summary="A passage by its docid",
 )
 async def passage(docid: str, retriever: RetrieverDep) -> schemas.PassageModel:
@@ -178,7 +182,7 @@ async def passage(docid: str, retriever: RetrieverDep) -> schemas.PassageModel:
     )
 
 
-@operation_routes.get("/v1/info", summary="What runs here")
+@info_routes.get("/info", summary="What runs here")
 async def info(retriever: RetrieverDep, settings: SettingsDep) -> schemas.Info:
     try:
         index = index_info(retriever.index)
@@ -200,7 +204,7 @@ async def healthz() -> schemas.Health:
 
 
 @operation_routes.head("/readyz", include_in_schema=False)
-@operation_routes.get("/readyz", responses={503: _SEARCH_PROBLEMS[503]}, summary="Searches can be answered")
+@operation_routes.get("/readyz", summary="Searches can be answered")
 async def readyz(retriever: RetrieverDep) -> schemas.Readiness:
     """Embeds a canary and asks the index."""
     count = await retriever.check_ready()
