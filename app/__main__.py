@@ -15,6 +15,7 @@ from app.describe import settings_help
 from app.drain import DrainingServer
 from app.errors import XqgError
 from app.main import create_app
+from app.server import server_options
 from app.settings import Settings
 
 _STARTUP_FAILURE = 3  # what uvicorn's own command exits with
@@ -34,15 +35,7 @@ def main() -> int:
     except XqgError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return error.exit_code
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        timeout_graceful_shutdown=settings.drain_s,
-        server_header=False,
-        access_log=False,
-        log_config=None,
-    )
+    config = uvicorn.Config(app, **server_options(settings))
     server = DrainingServer(config, app, settings.drain_delay_s)
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C, raised again once drained
         server.run()

@@ -89,8 +89,24 @@ class MalformedRequest(XqgError):
     """A body or a header that cannot be read."""
 
 
+class Unauthorized(XqgError):
+    """No API key, or one that is not known."""
+
+
+class RequestTimeout(XqgError):
+    """The client was too slow in sending its headers or its body."""
+
+
 class RequestTooLarge(XqgError):
     """A body over the limit."""
+
+
+class UrlTooLong(XqgError):
+    """A URL over the limit."""
+
+
+class HeadersTooLarge(XqgError):
+    """Too many headers, or too many bytes of them."""
 
 
 class PassageNotFound(XqgError):
@@ -99,6 +115,12 @@ class PassageNotFound(XqgError):
 
 class Overloaded(XqgError):
     """The queue is full."""
+
+    retry_after_s = 1
+
+
+class TooManyConnections(XqgError):
+    """More clients are connected than ``XQG_MAX_CONNECTIONS``."""
 
     retry_after_s = 1
 
@@ -140,12 +162,17 @@ class Problem:
 
 PROBLEMS: dict[type[Exception], Problem] = {
     MalformedRequest: Problem(400, "malformed-request", "The request cannot be read"),
+    Unauthorized: Problem(401, "unauthorized", "An API key is needed"),
     PassageNotFound: Problem(404, "passage-not-found", "No such passage"),
+    RequestTimeout: Problem(408, "request-timeout", "The request took too long to arrive"),
     RequestTooLarge: Problem(413, "request-too-large", "The request body is too large"),
+    UrlTooLong: Problem(414, "url-too-long", "The URL is too long"),
+    HeadersTooLarge: Problem(431, "headers-too-large", "The headers are too large"),
     ClientGone: Problem(499, "client-gone", "The caller hung up"),
     InvalidRequest: Problem(422, "invalid-request", "The request is not valid"),
     Overloaded: Problem(429, "overloaded", "Too many queries are waiting"),
     ContractMismatch: Problem(503, "contract-mismatch", "Encoder and index do not belong together"),
+    TooManyConnections: Problem(503, "too-many-connections", "Too many clients are connected"),
     NotReady: Problem(503, "not-ready", "The service is not ready"),
     IndexUnavailable: Problem(503, "index-unavailable", "The index does not answer"),
     DeadlineExceeded: Problem(504, "deadline-exceeded", "The search took too long"),

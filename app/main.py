@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -11,22 +12,24 @@ from fastapi.responses import RedirectResponse
 from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 
-from app import __version__, problems
+from app import __version__, cors, docs, openapi, problems
 from app.batcher import MicroBatcher
 from app.bundle import Bundle, Side
 from app.cores import usable_cores
 from app.encoder import OnnxEncoder, Tokens
 from app.errors import ConfigurationError
+from app.guard import Guard
 from app.index import IndexLocation, ServerAccess, check_collection
 from app.index.source import index_source
 from app.invariance import check_batch_invariance
 from app.keeper import IndexKeeper
+from app.keys import ApiKeys
 from app.metrics import Metrics
 from app.middleware import RequestContext
 from app.observer import RequestObserver
 from app.query_cache import QueryCache
 from app.retriever import Retriever
-from app.routes import operation_routes, search_routes
+from app.routes import info_routes, operation_routes, search_routes
 from app.settings import Settings
 from app.spans import NoSpans
 from app.translate import encoder_info
@@ -49,6 +52,10 @@ _NO_TELEMETRY: TelemetryConfig = {
     "auto_configure": False,
 }
 
+_GC_THRESHOLD = 20_000
+"""New objects between two looks of the collector.  The default, 700, is a third of a search; little of
+a search is in cycles."""
+
 
 def create_app(settings: Settings) -> FastAPI:
     """Build the service.  The encoder is loaded here, the index when the app starts.
@@ -62,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
     encoder = OnnxEncoder(Bundle.open(settings.bundle), engine=settings.engine, device=settings.device, callers=threads)
     check_batch_invariance(encoder)
     tracing = _tracing(settings)
+    keys = ApiKeys.read(settings.api_keys, settings.api_keys_file)
     metrics = Metrics()
     shown = {"source", "fingerprint", "precision", "engine", "arithmetic", "device"}
     metrics.encoder.info(encoder_info(encoder).model_dump(include=shown))
@@ -89,6 +97,7 @@ def create_app(settings: Settings) -> FastAPI:
         metrics.index_failing.set_function(lambda: keeper.is_failing)
         batcher.start()
         await keeper.start()
+        _spare_the_collector()
         yield
         await keeper.close()
         await batcher.close()
@@ -101,19 +110,37 @@ def create_app(settings: Settings) -> FastAPI:
         description=_DESCRIPTION,
         version=__version__,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
-        swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True},
+        swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True, "validatorUrl": None},
+        responses=openapi.COMMON_PROBLEMS,
     )
     app.state.settings = settings
     app.state.metrics = metrics
     app.state.draining = False
-    app.include_router(search_routes)
+    with_key = openapi.with_key() if keys else {}
+    app.include_router(search_routes, **with_key)
+    app.include_router(info_routes, **with_key)
     app.include_router(operation_routes)
     app.add_api_route("/", _to_docs, include_in_schema=False)
+    docs.install(app)
+    openapi.install(app)
     problems.install(app)
-    app.add_middleware(RequestContext, max_body_bytes=settings.max_body_bytes)
-    app.add_middleware(RequestObserver, metrics=metrics)  # the last added is the outermost
+    # the last is the outermost: even a refusal has its id and what a browser needs to read it
+    app.add_middleware(
+        Guard, keys=keys, max_body_bytes=settings.max_body_bytes, body_timeout_s=settings.client_timeout_s
+    )
+    cors.install(app, settings.cors_origins)
+    app.add_middleware(RequestContext)
+    app.add_middleware(RequestObserver, metrics=metrics)
     return app
+
+
+def _spare_the_collector() -> None:
+    """What lives as long as the process need not be looked through again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD)
 
 
 def _tracing(settings: Settings) -> "Tracing | None":

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from app.errors import InvalidRequest, MalformedRequest, RequestTooLarge, XqgError, problem_of
+from app.errors import InvalidRequest, MalformedRequest, RequestTimeout, RequestTooLarge, XqgError, problem_of
 from app.schemas import FieldProblem, ProblemModel
 
 _LOG = logging.getLogger(__name__)
@@ -97,6 +97,8 @@ def install(app: FastAPI) -> None:
 
     async def on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
+        if error.status_code == HTTPStatus.REQUEST_TIMEOUT:
+            return await on_ours(request, RequestTimeout(error.detail))
         if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return await on_ours(request, RequestTooLarge(error.detail))
         if error.status_code == HTTPStatus.BAD_REQUEST:

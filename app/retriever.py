@@ -22,6 +22,7 @@ from app.vectors import Vectors, cosine
 
 _READY_COSINE = 0.999  # a canary's vector may move this far across machines and providers
 _MATCHED_QUERIES = 3
+EXPLAINED_HITS = 20  # of one search, closest first: each takes a dozen embeddings
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class SearchResult:
 
     hits: list[Hit]
     matched_queries: list[list[MatchedQuery]]
-    """Per hit, its closest generated queries; empty without ``explain``."""
+    """For the first ``EXPLAINED_HITS``, their closest generated queries; empty without ``explain``."""
     truncated: bool
     queue_s: float
     tokenize_s: float
@@ -129,7 +130,7 @@ class Retriever:
         with self._spans.stage("search", {"xqg.collection": index.collection, "xqg.top_k": search.top_k}):
             hits = await index.query(embedded.vector, search.top_k, conditions, search.min_score, deadline)
         search_s = time.perf_counter() - asked
-        matched = await self._explain(embedded, hits) if search.explain else []
+        matched = await self._explain(embedded, hits[:EXPLAINED_HITS]) if search.explain else []
         return SearchResult(
             hits=hits,
             matched_queries=matched,

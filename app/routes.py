@@ -1,6 +1,7 @@
 """HTTP only: translate and delegate."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
@@ -8,12 +9,15 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic.json_schema import SkipJsonSchema
+from starlette.exceptions import HTTPException
 
 from app import __version__, schemas
 from app.errors import ClientGone, InvalidRequest, NotReady, PassageNotFound, XqgError
 from app.languages import language_label
 from app.metrics import Metrics
+from app.openapi import problem
 from app.problems import log_if_unexpected, problem_from, problem_from_validation, slug_of
 from app.retriever import Retriever
 from app.schemas import SearchRequest, SearchResponse
@@ -22,37 +26,37 @@ from app.translate import encoder_info, index_info, server_timing, to_response, 
 
 T = TypeVar("T")
 
-_PROBLEM = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemModel"}}}}
+_UNPROCESSABLE = problem("A field is missing or out of range; `errors` names each.")
+_LATE = problem("The search took longer than the time limit.", temporary=True)
 _SEARCH_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: _PROBLEM | {"description": "The body is not JSON."},
-    413: _PROBLEM | {"description": "The body is too large."},
-    422: _PROBLEM | {"description": "A field is missing or out of range; `errors` names each."},
-    429: _PROBLEM | {"description": "The queue is full; come back after `Retry-After` seconds."},
-    503: _PROBLEM | {"description": "No index that belongs to the encoder is open, or it does not answer."},
-    504: _PROBLEM | {"description": "The search took longer than the time limit."},
+    422: _UNPROCESSABLE,
+    429: problem("The queue is full; come back after `Retry-After` seconds.", temporary=True),
+    504: _LATE,
 }
 
 
-def get_retriever(request: Request) -> Retriever:
+async def get_retriever(request: Request) -> Retriever:
     retriever: Retriever = request.app.state.retriever
     return retriever
 
 
-def get_settings(request: Request) -> Settings:
+async def get_settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
 
 
-def get_metrics(request: Request) -> Metrics:
+async def get_metrics(request: Request) -> Metrics:
     metrics: Metrics = request.app.state.metrics
     return metrics
 
 
+# coroutines, since the framework would call functions on a thread of its pool, for every request
 RetrieverDep = Annotated[Retriever, Depends(get_retriever)]
 SettingsDep = Annotated[Settings, Depends(get_settings)]
 MetricsDep = Annotated[Metrics, Depends(get_metrics)]
 
 search_routes = APIRouter(prefix="/v1", tags=["search"])
+info_routes = APIRouter(prefix="/v1", tags=["operation"])
 operation_routes = APIRouter(tags=["operation"])
 
 
@@ -61,9 +65,10 @@ async def until_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     worker = asyncio.ensure_future(work)
 
     async def gone() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        worker.cancel()
+        with contextlib.suppress(HTTPException):  # a body that nobody asked for, and too much of it
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            worker.cancel()
 
     watcher = asyncio.ensure_future(gone())
     try:
@@ -91,11 +96,10 @@ async def _search(
 async def _answer(
     body: SearchRequest,
     request: Request,
-    response: Response,
     retriever: Retriever,
     settings: Settings,
     metrics: Metrics,
-) -> SearchResponse:
+) -> Response:
     """The one search of a request."""
     facts: dict[str, Any] = request.state.facts
     facts.update(lang=language_label(body.lang, body.query), top_k=body.top_k)
@@ -103,42 +107,46 @@ async def _answer(
         facts["query"] = body.query
     answer = await until_gone(request, _search(body, request, retriever, settings, metrics))
     facts["hits"] = len(answer.hits)
+    response = _json(answer)
     response.headers["Server-Timing"] = server_timing(answer.timings_ms)
-    return answer
+    return response
+
+
+def _json(model: BaseModel) -> Response:
+    """What was validated when it was built goes out as it is; the framework would validate it again."""
+    return Response(model.model_dump_json(exclude_none=True), media_type="application/json")
 
 
 @search_routes.post(
-    "/search", responses=_SEARCH_PROBLEMS, response_model_exclude_none=True, summary="Find passages for a question"
+    "/search", response_model=SearchResponse, responses=_SEARCH_PROBLEMS, summary="Find passages for a question"
 )
 async def search(
     body: Annotated[SearchRequest, Body(openapi_examples=schemas.SEARCH_EXAMPLES)],
     request: Request,
-    response: Response,
     retriever: RetrieverDep,
     settings: SettingsDep,
     metrics: MetricsDep,
-) -> SearchResponse:
+) -> Response:
     """Ask in Arabic, Bengali, Finnish, Japanese, Korean, Russian or Telugu; get English passages."""
-    return await _answer(body, request, response, retriever, settings, metrics)
+    return await _answer(body, request, retriever, settings, metrics)
 
 
-@search_routes.get("/search", responses=_SEARCH_PROBLEMS, response_model_exclude_none=True, summary="The same by GET")
+@search_routes.get("/search", response_model=SearchResponse, responses=_SEARCH_PROBLEMS, summary="The same by GET")
 async def search_by_get(
     request: Request,
-    response: Response,
     retriever: RetrieverDep,
     settings: SettingsDep,
     metrics: MetricsDep,
-    q: Annotated[str, Query(description="The question.", examples=[schemas.LANGUAGES[-1].example])],
+    q: Annotated[schemas.QueryText, Query(description="The question.", examples=[schemas.LANGUAGES[-1].example])],
     top_k: Annotated[int, Query(ge=1, le=100)] = 10,
-    lang: str | None = None,
-    filter: Annotated[str | None, Query(description="The filter as JSON.")] = None,
-    min_score: float | None = None,
-    explain: bool = False,
-) -> SearchResponse:
+    lang: Annotated[schemas.LanguageTag | SkipJsonSchema[None], Query()] = None,
+    filter: Annotated[str | SkipJsonSchema[None], Query(description="The filter as JSON.")] = None,
+    min_score: Annotated[float | SkipJsonSchema[None], Query(allow_inf_nan=False)] = None,
+    explain: schemas.SpelledBool = False,
+) -> Response:
     """The parameters are the fields of the POST body; `q` is its `query`."""
     try:
-        conditions = json.loads(filter) if filter else {}
+        conditions = {} if filter is None else json.loads(filter)
     except (ValueError, RecursionError) as error:  # not JSON, or JSON of thousands of digits or levels
         raise InvalidRequest('filter: not valid JSON; write filter={"topic":"Arts"}, URL-encoded') from error
     fields = {
@@ -154,15 +162,18 @@ async def search_by_get(
     except ValidationError as error:
         errors = [each | {"loc": ("query", *each["loc"])} for each in error.errors(include_context=False)]
         raise RequestValidationError(errors) from error
-    return await _answer(body, request, response, retriever, settings, metrics)
+    return await _answer(body, request, retriever, settings, metrics)
 
 
 @search_routes.post(
-    "/search/batch", responses=_SEARCH_PROBLEMS, response_model_exclude_none=True, summary="Several searches at once"
+    "/search/batch",
+    response_model=schemas.BatchResponse,
+    responses=_SEARCH_PROBLEMS,
+    summary="Several searches at once",
 )
 async def search_batch(
     body: schemas.BatchRequest, request: Request, retriever: RetrieverDep, settings: SettingsDep, metrics: MetricsDep
-) -> schemas.BatchResponse:
+) -> Response:
     """One result or one error per search, in order; one bad search does not fail the others."""
     request_id = request.state.request_id
 
@@ -183,12 +194,12 @@ async def search_batch(
 
     results = await until_gone(request, every())
     request.state.facts.update(searches=len(results), failed=sum(item.error is not None for item in results))
-    return schemas.BatchResponse(results=results, request_id=request_id)
+    return _json(schemas.BatchResponse(results=results, request_id=request_id))
 
 
 @search_routes.get(
     "/passages/{docid:path}",
-    responses={404: _PROBLEM | {"description": "No such passage."}, 503: _SEARCH_PROBLEMS[503]},
+    responses={404: problem("No such passage."), 422: _UNPROCESSABLE, 504: _LATE},
     summary="A passage by its docid",
 )
 async def passage(docid: str, retriever: RetrieverDep) -> schemas.PassageModel:
@@ -204,7 +215,7 @@ async def passage(docid: str, retriever: RetrieverDep) -> schemas.PassageModel:
     )
 
 
-@operation_routes.get("/v1/info", summary="What runs here")
+@info_routes.get("/info", summary="What runs here")
 async def info(retriever: RetrieverDep, settings: SettingsDep) -> schemas.Info:
     try:
         index = index_info(retriever.index)
@@ -227,7 +238,7 @@ async def healthz() -> schemas.Health:
 
 
 @operation_routes.head("/readyz", include_in_schema=False)
-@operation_routes.get("/readyz", responses={503: _SEARCH_PROBLEMS[503]}, summary="Searches can be answered")
+@operation_routes.get("/readyz", summary="Searches can be answered")
 async def readyz(request: Request, retriever: RetrieverDep) -> schemas.Readiness:
     """Embeds a canary and asks the index."""
     if request.app.state.draining:

@@ -1,24 +1,44 @@
 """Request and response models of the HTTP interface."""
 
-from typing import Annotated, Any, Self
+import re
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from app.index.contract import FieldType
 from app.languages import LANGUAGES
+from app.retriever import EXPLAINED_HITS
 
 MAX_BATCH_SEARCHES = 64
-MAX_EXPLAINED_HITS = 20
+
+
+# Something to see: no blanks, controls, or marks that only steer the layout.  Spelled out, since
+# engines of regular expressions do not agree on what \s is, and callers check by this pattern too.
+_VISIBLE = r"[^\u0000-\u0020\u007f-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]"
 
 
 def _not_blank(text: str) -> str:
-    if not text.strip():
+    if not re.search(_VISIBLE, text):
         raise ValueError("is blank; ask something")
     return text
 
 
-QueryText = Annotated[str, AfterValidator(_not_blank)]
+def _without_fraction(number: Any) -> Any:
+    """10.0 is an integer to JSON, though not to Python."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+def _spelled(word: Any) -> Any:
+    """A boolean as JSON spells it, and in no other of the ways that pydantic would take."""
+    if isinstance(word, str) and word not in ("true", "false"):
+        raise ValueError("is neither true nor false")
+    return word
+
+
+QueryText = Annotated[str, AfterValidator(_not_blank), Field(json_schema_extra={"minLength": 1, "pattern": _VISIBLE})]
+WholeNumber = Annotated[int, BeforeValidator(_without_fraction)]
+SpelledBool = Annotated[bool, BeforeValidator(_spelled)]
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35)]
 
 _TELUGU = LANGUAGES[-1].example
@@ -51,10 +71,10 @@ SEARCH_EXAMPLES = {
 class SearchRequest(BaseModel):
     """A question in any language."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)  # "10" is no number: the schema is what holds
 
     query: QueryText = Field(description="The question, in any of the seven languages.", examples=[_TELUGU])
-    top_k: int = Field(default=10, ge=1, le=100, description="How many passages to return.")
+    top_k: WholeNumber = Field(default=10, ge=1, le=100, description="How many passages to return.")
     lang: LanguageTag | None = Field(
         default=None,
         description="The question's language, if known: for metrics and logs, without effect on the hits.",
@@ -69,14 +89,8 @@ class SearchRequest(BaseModel):
     min_score: float | None = Field(default=None, allow_inf_nan=False, description="Leave out hits below this score.")
     explain: bool = Field(
         default=False,
-        description=f"Add the generated queries closest to the question (top_k at most {MAX_EXPLAINED_HITS}).",
+        description=f"Add the generated queries closest to the question, to the first {EXPLAINED_HITS} hits.",
     )
-
-    @model_validator(mode="after")
-    def _bound_explain(self) -> Self:
-        if self.explain and self.top_k > MAX_EXPLAINED_HITS:
-            raise ValueError(f"explain takes a top_k of at most {MAX_EXPLAINED_HITS}")
-        return self
 
 
 class MatchedQueryModel(BaseModel):
@@ -98,7 +112,9 @@ class HitModel(BaseModel):
     text: str
     score: float = Field(description="Similarity to the question; higher is closer.")
     metadata: dict[str, Any]
-    matched_queries: list[MatchedQueryModel] | None = Field(default=None, description="With `explain` only.")
+    matched_queries: list[MatchedQueryModel] | None = Field(
+        default=None, description=f"With `explain`, for the first {EXPLAINED_HITS}."
+    )
 
 
 class IndexModel(BaseModel):
@@ -166,7 +182,7 @@ class BatchRequest(BaseModel):
     searches: list[dict[str, Any]] = Field(
         min_length=1,
         max_length=MAX_BATCH_SEARCHES,
-        json_schema_extra={"items": {"$ref": "#/components/schemas/SearchRequest"}},
+        description="Each as the body of `POST /v1/search`.",
         examples=[[{"query": language.example, "top_k": 1} for language in LANGUAGES]],
     )
 

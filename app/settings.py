@@ -73,6 +73,22 @@ class Settings(BaseSettings):
     """Longer queries are answered 422; what is within, but over the token limit, is cut and flagged."""
     max_body_bytes: int = Field(default=1_048_576, ge=1)
     """Larger bodies are answered 413 before they are read whole."""
+    max_url_bytes: int = Field(default=65_536, ge=1_024)
+    """Longer URLs are answered 414.  4,000 characters of Telugu take 36,000 bytes in a URL."""
+    max_header_bytes: int = Field(default=32_768, ge=1_024)
+    """More bytes of headers, or more than 100 headers, are answered 431."""
+    max_connections: int = Field(default=512, ge=1)
+    """Clients connected beyond that are answered 503 and cut off; probes and metrics go on for 64 more."""
+    client_timeout_s: float = Field(default=20, gt=0)
+    """Time to send the headers, again to send the body (408), and to take in the answer (cut off)."""
+    keep_alive_s: int = Field(default=65, ge=1)
+    """Idle connections are closed then: after the 60 s of most load balancers, which should close first."""
+    api_keys: SecretStr | None = None
+    """Comma-separated; a caller of ``/v1`` must show one of them.  Unset, and no file: no key is asked for."""
+    api_keys_file: Path | None = None
+    """One key per line, ``#`` comments; read again when it changes.  Its keys add to ``api_keys``."""
+    cors_origins: str = ""
+    """Comma-separated origins whose pages may call from a browser, as ``https://search.example``; ``*`` is any."""
     index_retry_s: float = Field(default=5, gt=0)
     """Pause between attempts to open an index that is missing, unfit or out of reach."""
     index_watch_s: float = Field(default=2, ge=0)

@@ -22,7 +22,7 @@ def to_response(query: str, result: SearchResult, retriever: Retriever, request_
         )
         for rank, hit in enumerate(result.hits, start=1)
     ]
-    for hit, matched in zip(hits, result.matched_queries, strict=False):  # empty without explain
+    for hit, matched in zip(hits, result.matched_queries, strict=False):  # none beyond the explained
         hit.matched_queries = [
             schemas.MatchedQueryModel(lang=each.lang, query=each.query, score=each.score) for each in matched
         ]

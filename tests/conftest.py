@@ -22,6 +22,7 @@ from rich.console import Console
 from app.bundle import Bundle, Side
 from app.encoder import OnnxEncoder
 from app.main import create_app
+from app.server import server_options
 from app.settings import Settings
 from offline.demo.corpus import QUERIES, write_corpus
 from offline.demo.tour import ANSWERS, DemoFiles, prepare_bundle
@@ -105,8 +106,8 @@ def built(demo_bundle: Bundle, small_corpus: SmallCorpus, tmp_path_factory: pyte
 @contextmanager
 def serving(settings: Settings) -> Iterator[str]:
     """The service on a real socket, in a thread of this process; yields its base URL."""
-    config = uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_config=None, lifespan="on")
-    server = uvicorn.Server(config)
+    free_port = settings.model_copy(update={"port": 0})
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), **server_options(free_port)))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -169,7 +169,8 @@ def test_every_canary_is_ready(client: httpx.Client, demo_bundle: Bundle) -> Non
         ({"query": "x", "filter": ["topic"]}, "filter"),
         ({"query": "x", "min_score": "high"}, "min_score"),
         ({"query": "x", "limit": 5}, "limit"),
-        ({"query": "x", "explain": True, "top_k": 21}, "body"),
+        ({"query": "x", "top_k": "10"}, "top_k"),
+        ({"query": "\u200b\u202e\u00a0"}, "query"),
         ([], "body"),
     ],
 )

@@ -1,0 +1,203 @@
+"""HTTP/1.1 with the limits that uvicorn leaves to a proxy: large or slow heads, clients that do not read, crowds."""
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from app.errors import HeadersTooLarge, MalformedRequest, RequestTimeout, TooManyConnections, UrlTooLong, XqgError
+from app.middleware import JSON_HEADERS
+from app.problems import problem_from, respond
+
+_MAX_HEADERS = 100
+_SPARE_CONNECTIONS = 64  # beyond the limit, for probes and metrics
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """What one client may take of the service."""
+
+    url_bytes: int
+    header_bytes: int
+    connections: int
+    timeout_s: float
+    """To send a head; to take in an answer; and to hang up after the last one."""
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """uvicorn's protocol on httptools, with limits on the head of a request and an orderly end.
+
+    The body's limits are the middleware's, which can answer with the request's id.  uvicorn has no
+    seam for any of this, so callbacks of the parser and of the transport are extended here.
+    """
+
+    def __init__(self, *args: Any, limits: HttpLimits, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._limits = limits
+        self._in_head = False  # between a request's first byte and its blank line
+        self._began_now = False  # within the bytes at hand
+        self._unfinished_bytes = 0
+        self._crowded = False
+        self._ending = False  # the last answer is out; what still comes is thrown away
+        self._refusal: XqgError | None = None
+        self._patience: asyncio.TimerHandle | None = None  # with a client that sends
+        self._reader_patience: asyncio.TimerHandle | None = None  # with one that should read
+
+    # -- the transport's callbacks ---------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._for_cycles = SimpleNamespace(write=transport.write, is_closing=transport.is_closing, close=self._end)
+        self._crowded = len(self.connections) > self._limits.connections
+        if len(self.connections) > self._limits.connections + _SPARE_CONNECTIONS:
+            self._write_problem(TooManyConnections("too many clients are connected; come back later"))
+            transport.close()
+            return
+        self._wait(self._head_is_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        if self._reader_patience is not None:
+            self._reader_patience.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._ending:
+            return
+        self._began_now = False
+        super().data_received(data)
+        if self._in_head and not self._began_now:
+            self._unfinished_bytes += len(data)
+            # endless, so refused before it is whole: the parser keeps what it has not finished
+            if self._unfinished_bytes > self._limits.url_bytes + self._limits.header_bytes:
+                self._refuse(self._too_long_url() if not self.headers else self._too_large_headers())
+        idle = self.cycle is None or self.cycle.response_complete
+        if (self._in_head or idle) and self._patience is None and not self._ending:
+            self._wait(self._head_is_late)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._reader_patience = self.loop.call_later(self._limits.timeout_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._reader_patience is not None:
+            self._reader_patience.cancel()
+            self._reader_patience = None
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._wait(self.transport.abort)  # close() waits for an answer to be read, for ever
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self._ending:
+            self.transport.close()
+
+    # -- the parser's callbacks ------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"]["crowded"] = self._crowded
+        self._in_head = self._began_now = True
+        self._unfinished_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # else it is a trailer, which must not pass for a header
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if len(self.url) > self._limits.url_bytes:
+            self._refusal = self._too_long_url()
+        elif (
+            len(self.headers) > _MAX_HEADERS
+            or sum(len(name) + len(value) for name, value in self.headers) > self._limits.header_bytes
+        ):
+            self._refusal = self._too_large_headers()
+        if self._refusal is not None:
+            raise ValueError("over a limit")  # stops the parser, which leads to send_400_response
+        super().on_headers_complete()
+        self._in_head = False
+        self._stop_waiting()
+        self.cycle.transport = cast(asyncio.Transport, self._for_cycles)
+        if self.parser.should_upgrade():  # to what we do not speak; the parser reads nothing after it
+            self.cycle.keep_alive = False
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: a client may offer an upgrade, and a server may pass it over."""
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(self._refusal or MalformedRequest("this is no HTTP/1.1 request"))
+
+    def on_response_complete(self) -> None:
+        if self._ending:
+            self.server_state.total_requests += 1
+        else:
+            super().on_response_complete()
+
+    # -- refusing and ending ---------------------------------------------------------------------
+
+    def _head_is_late(self) -> None:
+        self._patience = None
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._wait(self._head_is_late)  # it waits for our answer, not we for it
+        elif self._in_head:
+            self._refuse(RequestTimeout(f"the headers did not arrive within {self._limits.timeout_s:g} s"))
+        else:
+            self.transport.close()
+
+    def _too_long_url(self) -> XqgError:
+        return UrlTooLong(f"the URL is longer than {self._limits.url_bytes:,} bytes; send the search by POST")
+
+    def _too_large_headers(self) -> XqgError:
+        return HeadersTooLarge(
+            f"the headers are more than {_MAX_HEADERS} or larger than {self._limits.header_bytes:,} bytes; send fewer"
+        )
+
+    def _refuse(self, error: XqgError) -> None:
+        """Answer a request that cannot be read, and end the connection."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if self._in_head:  # an earlier request is being answered: that answer comes first, and is the last
+                cycle.keep_alive = False
+                self._ending = True
+                return
+            cycle.disconnected = True  # its own body is broken; nobody need answer it any more
+            cycle.message_event.set()
+            if cycle.response_started or self.pipeline:
+                self.transport.close()
+                return
+        self._write_problem(error)
+        self._end()
+
+    def _write_problem(self, error: XqgError) -> None:
+        request_id = uuid.uuid4().hex
+        answer = respond(problem_from(error, request_id), error.retry_after_s)
+        answer.headers.update(JSON_HEADERS | {"Connection": "close", "X-Request-ID": request_id})
+        head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
+        self.transport.write(b"".join([STATUS_LINE[answer.status_code], head, b"\r\n", bytes(answer.body)]))
+
+    def _end(self) -> None:
+        """Close once the client has had time to read: a socket closed on unread input resets, and takes the
+        answer with it.  So say that nothing more comes, and throw away what does."""
+        self._unset_keepalive_if_required()
+        self._ending = True
+        if self._in_head or self.cycle is None or self.cycle.more_body or self.pipeline:
+            self.flow.resume_reading()
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+        else:
+            self.transport.close()
+        self._wait(self.transport.abort)
+
+    def _wait(self, then: Any) -> None:
+        self._stop_waiting()
+        self._patience = self.loop.call_later(self._limits.timeout_s, then)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
