@@ -86,8 +86,6 @@ def test_qdrant_hangs(stage: Stage, tally: Tally) -> None:
     "fault",
     [
         pytest.param(Refuse(500), id="status 500"),
-        pytest.param(Reset(), id="a reset"),
-        pytest.param(CutShort(), id="half an answer"),
         pytest.param(Garble(), id="no JSON"),
         pytest.param(Garble(b'{"result": {"points": 5}}'), id="other JSON"),
     ],

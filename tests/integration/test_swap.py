@@ -9,12 +9,16 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from app.bundle import Bundle
 from app.settings import Settings
+from offline.__main__ import cli
 from tests.builds import Builds, of_one_index
+from tests.conftest import Built
 from tests.qdrant_stub import running_stub
-from tests.tally import Tally, searching, until
+from tests.tally import Tally, answers_again, searching, until
 
 CLIENTS = 32
 
@@ -48,7 +52,7 @@ def stage(
         builds.build("a")
         settings = Settings(
             bundle=demo_bundle.folder,
-            index=f"edge:{folder}" if folder else stub.url,
+            index=builds.location,
             qdrant_grpc_port=0,
             timeout_s=60,  # it is not what is tested here
             index_watch_s=0.05,
@@ -92,6 +96,29 @@ def test_the_alias_moves_to_an_index_of_another_encoder(stage: Stage, tally: Tal
         until(lambda: tally.answered > before + CLIENTS)
         stage.builds.move("a")
         until(lambda: stage.info()["index_refused"] is None)
+    assert not tally.refused
+    assert not tally.lost
+
+
+def test_a_load_and_a_rollback_by_the_commands(stage: Stage, built: Built, tally: Tally) -> None:
+    def offline(command: str, *arguments: object) -> Result:
+        line = [command, "--index", stage.builds.location, "--grpc-port", 0, *arguments]
+        return CliRunner().invoke(cli, list(map(str, line)))
+
+    def serves(alpha: float) -> bool:
+        return bool(stage.info()["index"]["alpha"] == alpha)
+
+    with searching(stage.url, tally, lambda answer: len(answer["hits"]) == 3):
+        for alpha in (0.02, 0.03):
+            loaded = offline("load", "--vectors", built.vectors, "--alpha", alpha)
+            assert "a running service goes over to the new one by itself" in " ".join(loaded.stdout.split())
+            until(lambda alpha=alpha: serves(alpha))
+        # the folder that it just left may be open for as long as a search takes
+        until(lambda: offline("rollback").exit_code == 0)
+        until(lambda: serves(0.02))
+        answers_again(tally)
+        stage.builds.move("a")
+        until(lambda: stage.serves("a"))
     assert not tally.refused
     assert not tally.lost
 
