@@ -99,6 +99,10 @@ class Reader:
         """Whether the server failed so often that it is left alone for a moment."""
         return self._circuit.is_open
 
+    def check(self) -> None:
+        """Raises IndexUnavailable where a call would be refused for that."""
+        self._circuit.check()
+
     async def __call__(self, ask: Callable[[], Awaitable[T]], deadline: float | None = None) -> T:
         """The answer to a call that may be made more than once.
 

@@ -132,6 +132,9 @@ class ServerIndex:
     def is_failing(self) -> bool:
         return self._read.is_failing
 
+    def check_available(self) -> None:
+        self._read.check()
+
     async def check_intact(self) -> None:
         try:
             contract = await read_contract(self._client, self._collection)

@@ -98,15 +98,15 @@ def qdrant_port() -> int:
 
 @pytest.fixture
 def served(
-    qdrant_port: int, demo_bundle: Bundle, serve: Callable[[Settings], AbstractContextManager[str]]
+    qdrant_port: int, tiny_bundle: Bundle, serve: Callable[[Settings], AbstractContextManager[str]]
 ) -> Iterator[tuple[str, Builds]]:
     """A service over a Qdrant server that need not be there yet, and what to build there."""
     where = f"http://127.0.0.1:{qdrant_port}"
     settings = Settings(
-        bundle=demo_bundle.folder, index=where, qdrant_grpc_port=0, timeout_s=3, index_watch_s=0.05, index_retry_s=0.1
+        bundle=tiny_bundle.folder, index=where, qdrant_grpc_port=0, timeout_s=3, index_watch_s=0.05, index_retry_s=0.1
     )
     with serve(settings) as url:
-        yield url, Builds(demo_bundle.encoder, url=where)
+        yield url, Builds(tiny_bundle.encoder, url=where)
 
 
 def test_sigstop_and_sigcont_then_sigkill_to_qdrant(qdrant_port: int, served: tuple[str, Builds], tally: Tally) -> None:
