@@ -71,6 +71,8 @@ async def until_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError as error:
         if watcher.done():
             raise ClientGone("the caller hung up before the answer") from error
+        if request.app.state.draining:  # the time to finish is over
+            raise NotReady("the service stopped before this was answered; send it again") from error
         raise
     finally:
         watcher.cancel()
@@ -165,8 +167,8 @@ async def search_batch(
     responses={404: _PROBLEM | {"description": "No such passage."}, 503: _SEARCH_PROBLEMS[503]},
     summary="A passage by its docid",
 )
-async def passage(docid: str, retriever: RetrieverDep) -> schemas.PassageModel:
-    found = await retriever.passage(docid)
+async def passage(docid: str, request: Request, retriever: RetrieverDep) -> schemas.PassageModel:
+    found = await until_gone(request, retriever.passage(docid))
     if found is None:
         raise PassageNotFound(f"the index has no passage {docid!r}; docids are case-sensitive")
     return schemas.PassageModel(

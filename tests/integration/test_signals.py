@@ -16,7 +16,8 @@ from app.encoder import OnnxEncoder
 from app.settings import Settings
 from tests.builds import Builds, of_one_index
 from tests.conftest import Built
-from tests.processes import free_port, qdrant, service
+from tests.processes import Service, free_port, qdrant, service
+from tests.qdrant_stub import Hang, QdrantStub, running_stub
 from tests.tally import Tally, answers_again, searching, until
 
 CLIENTS = 32
@@ -88,6 +89,32 @@ def test_sigterm_to_the_service_and_a_second_one_with_requests_under_way(
         assert app.process.wait() == 0, app.log.read_text()
     assert tally.answered == before + CLIENTS
     assert not tally.refused
+    assert not tally.lost
+
+
+def test_sigterm_to_the_service_with_requests_that_do_not_end(
+    tiny_bundle: Bundle, tally: Tally, tmp_path: Path
+) -> None:
+    async def ask(url: str, path: str) -> None:
+        tally.sent += 1
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            tally.count(await client.get(path), of_one_index)
+
+    async def ask_and_end(app: Service, stub: QdrantStub) -> None:
+        asked = [asyncio.ensure_future(ask(app.url, path)) for path in ("/v1/search?q=x", "/v1/passages/a-1")]
+        await asyncio.to_thread(until, lambda: stub.staged("query") + stub.staged("retrieve") == 0)
+        app.process.send_signal(signal.SIGTERM)
+        await asyncio.gather(*asked)
+
+    with running_stub() as stub:
+        Builds(tiny_bundle.encoder, url=stub.url).build("a")
+        settings = {"bundle": tiny_bundle.folder, "index": stub.url, "qdrant_grpc_port": 0, "timeout_s": 60}
+        with service(tmp_path / "log", **settings, drain_s=1) as app:
+            for operation in ("query", "retrieve"):
+                stub.stage(operation, Hang(60))
+            asyncio.run(ask_and_end(app, stub))
+            assert app.process.wait() == 0, app.log.read_text()
+    assert tally.refused == {503: 2}
     assert not tally.lost
 
 
