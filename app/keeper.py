@@ -93,9 +93,10 @@ class IndexKeeper:
         Nothing here awaits, so a caller who is cancelled gives back what it took.
 
         Raises:
-            XqgError: there is none, as ``index`` says.
+            XqgError: there is none, as ``index`` says, or its server is left alone for having failed.
         """
         serving = self._current()
+        serving.index.check_available()
         serving.leases += 1
         try:
             yield serving.index

@@ -76,6 +76,8 @@ async def until_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError as error:
         if watcher.done():
             raise ClientGone("the caller hung up before the answer") from error
+        if request.app.state.draining:  # the time to finish is over
+            raise NotReady("the service stopped before this was answered; send it again") from error
         raise
     finally:
         watcher.cancel()
@@ -202,8 +204,8 @@ async def search_batch(
     responses={404: problem("No such passage."), 422: _UNPROCESSABLE, 504: _LATE},
     summary="A passage by its docid",
 )
-async def passage(docid: str, retriever: RetrieverDep) -> schemas.PassageModel:
-    found = await retriever.passage(docid)
+async def passage(docid: str, request: Request, retriever: RetrieverDep) -> schemas.PassageModel:
+    found = await until_gone(request, retriever.passage(docid))
     if found is None:
         raise PassageNotFound(f"the index has no passage {docid!r}; docids are case-sensitive")
     return schemas.PassageModel(

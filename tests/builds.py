@@ -26,6 +26,11 @@ class Builds:
     folder: Path | None = None
     url: str | None = None
 
+    @property
+    def location(self) -> str:
+        """As ``XQG_INDEX`` and ``--index`` take it."""
+        return self.url or f"edge:{self.folder}"
+
     def build(self, letter: str, passages: int = PASSAGES, **encoder_changes: Any) -> str:
         """Fill a collection and make it live; every docid in it begins with the letter."""
         random = np.random.default_rng(0)

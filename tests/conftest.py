@@ -27,6 +27,7 @@ from app.settings import Settings
 from offline.demo.corpus import QUERIES, write_corpus
 from offline.demo.tour import ANSWERS, DemoFiles, prepare_bundle
 from offline.embed import EmbedRequest, embed
+from offline.export.request import EmbeddingOptions, ExportRequest
 from offline.load import LoadRequest, load
 from tests.tally import Tally
 
@@ -69,6 +70,17 @@ def demo_bundle() -> Bundle:
     folder = ROOT / "var" / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     return prepare_bundle(DemoFiles(folder), QUIET)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A real encoder of two small layers, for tests in which vectors are beside the point."""
+    from offline.export.exporter import export  # these import torch, which takes seconds
+    from tests import tiny
+
+    folder = tmp_path_factory.mktemp("tiny")
+    model, options = str(tiny.mbert(folder / "model")), EmbeddingOptions(pooling="cls")
+    return export(ExportRequest(model, model, folder / "bundle", options=options), QUIET)
 
 
 @pytest.fixture(scope="session")

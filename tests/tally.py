@@ -114,4 +114,4 @@ def searching(
 def answers_again(tally: Tally) -> None:
     """Wait until searches are answered, more of them than were under way."""
     before = tally.answered
-    until(lambda: tally.answered > before + 32)
+    until(lambda: tally.answered > before + 16)

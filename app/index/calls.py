@@ -99,6 +99,10 @@ class Reader:
         """Whether the server failed so often that it is left alone for a moment."""
         return self._circuit.is_open
 
+    def check(self) -> None:
+        """Raises IndexUnavailable where a call would be refused for that."""
+        self._circuit.check()
+
     async def __call__(self, ask: Callable[[], Awaitable[T]], deadline: float | None = None) -> T:
         """The answer to a call that may be made more than once.
 
@@ -112,12 +116,14 @@ class Reader:
         left_s = self._timeout_s
         if deadline is not None:
             left_s = min(left_s, deadline - asyncio.get_running_loop().time() - _TO_ANSWER_S)
+        if left_s <= 0:
+            raise DeadlineExceeded("no time was left to ask the index; ask again later")
         with self._circuit.attempt() as attempt:
             try:
                 async with asyncio.timeout(left_s):
                     answer = await _with_retries(ask)
             except TimeoutError as error:
-                reason = f"Qdrant did not answer within {max(left_s, 0):.2g} s"
+                reason = f"Qdrant did not answer within {left_s:.2g} s"
                 if left_s >= min(_FAIR_S, self._timeout_s / 2):
                     attempt.failed(reason)
                 raise DeadlineExceeded(f"{reason}, all that was left of the time; ask again later") from error

@@ -37,6 +37,17 @@ class Circuit:
         """Whether calls are refused, but for a probe."""
         return self._opened_at is not None
 
+    def check(self) -> None:
+        """Raise what ``attempt`` would raise now, before work is done for a call that will be refused."""
+        if self._opened_at is None:
+            return
+        left_s = self._opened_at + self._pause_s - self._clock()
+        if left_s > 0 or self._probe is not None:
+            raise IndexUnavailable(
+                f"Qdrant failed {self._limit} times in a row and is left alone for a moment ({self._reason})",
+                retry_after_s=max(left_s, 1),
+            )
+
     @contextmanager
     def attempt(self) -> Iterator["Attempt"]:
         """One call.  It tells the attempt how it ended; one that tells nothing, as a caller who goes
@@ -45,14 +56,9 @@ class Circuit:
         Raises:
             IndexUnavailable: the circuit is open, or half-open with its probe under way.
         """
+        self.check()
         attempt = Attempt(self)
         if self._opened_at is not None:
-            left_s = self._opened_at + self._pause_s - self._clock()
-            if left_s > 0 or self._probe is not None:
-                raise IndexUnavailable(
-                    f"Qdrant failed {self._limit} times in a row and is left alone for a moment ({self._reason})",
-                    retry_after_s=max(left_s, 1),
-                )
             self._probe = attempt
         try:
             yield attempt

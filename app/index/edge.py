@@ -110,6 +110,9 @@ class EdgeIndex:
     async def count(self, deadline: float | None = None) -> int:
         return await self._call(lambda: self._shard.count(qdrant_edge.CountRequest(exact=True)))
 
+    def check_available(self) -> None:
+        """It always is."""
+
     async def check_intact(self) -> None:
         """It is, as long as it is open."""
 

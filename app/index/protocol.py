@@ -43,6 +43,9 @@ class PassageIndex(Protocol):
     async def count(self, deadline: float | None = None) -> int:
         """Exact number of passages."""
 
+    def check_available(self) -> None:
+        """Raises IndexUnavailable where the engine is left alone, before a query is embedded in vain."""
+
     async def check_intact(self) -> None:
         """Raises NotReady where the collection is gone, or is another under the same name by now."""
 

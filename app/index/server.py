@@ -132,6 +132,9 @@ class ServerIndex:
     def is_failing(self) -> bool:
         return self._read.is_failing
 
+    def check_available(self) -> None:
+        self._read.check()
+
     async def check_intact(self) -> None:
         try:
             contract = await read_contract(self._client, self._collection)
@@ -164,7 +167,12 @@ async def look(client: AsyncQdrantClient, alias: str) -> tuple[Live, bool]:
     collection = await resolve_alias(client, alias)
     if collection is None:
         raise NotReady(f"the server has no collection or alias {alias}; build one with `python -m offline build`")
-    config = (await call(client.get_collection(collection))).config
+    try:
+        config = (await call(client.get_collection(collection))).config
+    except IndexUnavailable as error:
+        if not_there(error):  # dropped since the alias was read
+            raise NotReady(_gone(collection)) from error
+        raise
     contract = _contract(config)
     if contract is None:
         raise NotReady(

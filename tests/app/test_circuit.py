@@ -50,9 +50,13 @@ def test_failures_in_a_row_open_it_and_an_answer_between_them_does_not(circuit: 
 def test_an_open_circuit_says_why_and_when_to_come_back(circuit: Circuit, clock: Clock) -> None:
     fail(circuit, 3)
     clock.now_s += 1
-    with pytest.raises(IndexUnavailable, match=r"failed 3 times in a row .*connection refused") as refused:
-        answer(circuit)
-    assert refused.value.retry_after_s == 4
+    for ask in (lambda: answer(circuit), circuit.check):
+        with pytest.raises(IndexUnavailable, match=r"failed 3 times in a row .*connection refused") as refused:
+            ask()
+        assert refused.value.retry_after_s == 4
+    clock.now_s += 4
+    circuit.check()  # which is no probe
+    answer(circuit)
 
 
 def test_after_a_pause_one_probe_may_try_and_its_answer_closes_the_circuit(circuit: Circuit, clock: Clock) -> None:

@@ -16,24 +16,60 @@ from app.encoder import OnnxEncoder
 from app.settings import Settings
 from tests.builds import Builds, of_one_index
 from tests.conftest import Built
-from tests.processes import free_port, qdrant, service
+from tests.processes import Service, free_port, qdrant, service
+from tests.qdrant_stub import Hang, QdrantStub, running_stub
 from tests.tally import Tally, answers_again, searching, until
 
 CLIENTS = 32
 
 
-@pytest.fixture
-def index(built: Built, tmp_path: Path) -> str:
-    """A copy of the small index: an Edge folder serves one process."""
-    folder = tmp_path / "index"
-    shutil.copytree(built.index.removeprefix("edge:"), folder, symlinks=True)
-    return f"edge:{folder}"
+class Batches:
+    """Requests that take a while: one from each client, of several searches."""
+
+    query = "Missä on Eiffel-torni? " * 2
+    searches = 6
+
+    def __init__(self, url: str, tally: Tally, encoder: OnnxEncoder) -> None:
+        self._url = url
+        self._tally = tally
+        (tokens,) = encoder.tokenize([self.query], Side.QUERY)
+        self._tokens = len(tokens)
+        self._embedded_before = self._sample()["xqg_batch_queries_sum"]
+
+    async def ask_then(self, do: Callable[[], None]) -> None:
+        """Send all, do something once the service has them all, and await the answers."""
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(base_url=self._url, timeout=120, limits=limits) as client:
+            asked = [asyncio.ensure_future(self._ask(client)) for _ in range(CLIENTS)]
+            await asyncio.to_thread(until, self._all_arrived)
+            do()
+            await asyncio.gather(*asked)
+
+    async def _ask(self, client: httpx.AsyncClient) -> None:
+        self._tally.sent += 1
+        try:
+            answer = await client.post("/v1/search/batch", json={"searches": [{"query": self.query}] * self.searches})
+            self._tally.count(answer, lambda body: all("result" in each for each in body["results"]))
+        except httpx.HTTPError as error:
+            self._tally.lost.append(repr(error))
+
+    def _all_arrived(self) -> bool:
+        """Whether every search waits, is being embedded, or has been."""
+        now = self._sample()
+        embedded = now["xqg_batch_queries_sum"] - self._embedded_before
+        return now["xqg_queue_tokens"] / self._tokens + embedded >= CLIENTS * self.searches
+
+    def _sample(self) -> dict[str, float]:
+        lines = httpx.get(f"{self._url}/metrics").text.splitlines()
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 
 
-def test_sigterm_to_the_service_that_goes_on_listening_for_a_while(
-    demo_bundle: Bundle, index: str, tally: Tally, tmp_path: Path
+def test_sigterm_to_the_service_and_a_second_one_with_requests_under_way(
+    demo_bundle: Bundle, encoder: OnnxEncoder, built: Built, tally: Tally, tmp_path: Path
 ) -> None:
-    with service(tmp_path / "log", bundle=demo_bundle.folder, index=index, timeout_s=60, drain_delay_s=3600) as app:
+    shutil.copytree(built.index.removeprefix("edge:"), tmp_path / "index", symlinks=True)
+    settings = {"bundle": demo_bundle.folder, "index": f"edge:{tmp_path / 'index'}", "timeout_s": 60, "drain_s": 60}
+    with service(tmp_path / "log", **settings, drain_delay_s=3600) as app:
         with searching(app.url, tally, clients=CLIENTS):
             app.process.send_signal(signal.SIGTERM)
             until(lambda: httpx.get(f"{app.url}/readyz").status_code == 503)
@@ -42,47 +78,43 @@ def test_sigterm_to_the_service_that_goes_on_listening_for_a_while(
             assert "is stopping; send requests elsewhere" in refusal["detail"]
             assert httpx.get(f"{app.url}/healthz").status_code == 200
             answers_again(tally)  # not ready, and still it answers
-        app.process.send_signal(signal.SIGTERM)  # that is long enough
+        before = tally.answered
+        batches = Batches(app.url, tally, encoder)
+
+        def end() -> None:
+            app.process.send_signal(signal.SIGTERM)  # it has listened for long enough
+            assert tally.answered < before + CLIENTS
+
+        asyncio.run(batches.ask_then(end))
         assert app.process.wait() == 0, app.log.read_text()
+    assert tally.answered == before + CLIENTS
     assert not tally.refused
     assert not tally.lost
 
 
-def test_sigterm_to_the_service_with_searches_under_way(
-    demo_bundle: Bundle, encoder: OnnxEncoder, index: str, tally: Tally, tmp_path: Path
+def test_sigterm_to_the_service_with_requests_that_do_not_end(
+    tiny_bundle: Bundle, tally: Tally, tmp_path: Path
 ) -> None:
-    query, searches = "Missä on Eiffel-torni? " * 2, 6
-    (tokens,) = encoder.tokenize([query], Side.QUERY)
-    expected = CLIENTS * searches * len(tokens)
-
-    async def ask(client: httpx.AsyncClient) -> None:
+    async def ask(url: str, path: str) -> None:
         tally.sent += 1
-        try:
-            answer = await client.post("/v1/search/batch", json={"searches": [{"query": query}] * searches})
-            tally.count(answer, lambda body: all("result" in each for each in body["results"]))
-        except httpx.HTTPError as error:
-            tally.lost.append(repr(error))
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            tally.count(await client.get(path), of_one_index)
 
-    with service(tmp_path / "log", bundle=demo_bundle.folder, index=index, timeout_s=60, drain_s=60) as app:
+    async def ask_and_end(app: Service, stub: QdrantStub) -> None:
+        asked = [asyncio.ensure_future(ask(app.url, path)) for path in ("/v1/search?q=x", "/v1/passages/a-1")]
+        await asyncio.to_thread(until, lambda: stub.staged("query") + stub.staged("retrieve") == 0)
+        app.process.send_signal(signal.SIGTERM)
+        await asyncio.gather(*asked)
 
-        def arrived() -> bool:
-            """Whether every search waits, is being embedded, or is answered."""
-            sample = dict(line.split() for line in httpx.get(f"{app.url}/metrics").text.splitlines() if "#" not in line)
-            embedded = float(sample["xqg_batch_queries_sum"]) - 1  # readiness embedded its canary
-            return float(sample["xqg_queue_tokens"]) + embedded * len(tokens) >= expected
-
-        async def ask_and_end() -> None:
-            limits = httpx.Limits(max_connections=None)
-            async with httpx.AsyncClient(base_url=app.url, timeout=120, limits=limits) as client:
-                asked = [asyncio.ensure_future(ask(client)) for _ in range(CLIENTS)]
-                await asyncio.to_thread(until, arrived)
-                app.process.send_signal(signal.SIGTERM)
-                assert tally.answered < CLIENTS
-                await asyncio.gather(*asked)
-
-        asyncio.run(ask_and_end())
-        assert app.process.wait() == 0, app.log.read_text()
-    assert tally.answered == CLIENTS
+    with running_stub() as stub:
+        Builds(tiny_bundle.encoder, url=stub.url).build("a")
+        settings = {"bundle": tiny_bundle.folder, "index": stub.url, "qdrant_grpc_port": 0, "timeout_s": 60}
+        with service(tmp_path / "log", **settings, drain_s=1) as app:
+            for operation in ("query", "retrieve"):
+                stub.stage(operation, Hang(60))
+            asyncio.run(ask_and_end(app, stub))
+            assert app.process.wait() == 0, app.log.read_text()
+    assert tally.refused == {503: 2}
     assert not tally.lost
 
 
@@ -93,15 +125,15 @@ def qdrant_port() -> int:
 
 @pytest.fixture
 def served(
-    qdrant_port: int, demo_bundle: Bundle, serve: Callable[[Settings], AbstractContextManager[str]]
+    qdrant_port: int, tiny_bundle: Bundle, serve: Callable[[Settings], AbstractContextManager[str]]
 ) -> Iterator[tuple[str, Builds]]:
     """A service over a Qdrant server that need not be there yet, and what to build there."""
     where = f"http://127.0.0.1:{qdrant_port}"
     settings = Settings(
-        bundle=demo_bundle.folder, index=where, qdrant_grpc_port=0, timeout_s=3, index_watch_s=0.05, index_retry_s=0.1
+        bundle=tiny_bundle.folder, index=where, qdrant_grpc_port=0, timeout_s=3, index_watch_s=0.05, index_retry_s=0.1
     )
     with serve(settings) as url:
-        yield url, Builds(demo_bundle.encoder, url=where)
+        yield url, Builds(tiny_bundle.encoder, url=where)
 
 
 def test_sigstop_and_sigcont_then_sigkill_to_qdrant(qdrant_port: int, served: tuple[str, Builds], tally: Tally) -> None:

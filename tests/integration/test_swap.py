@@ -9,12 +9,17 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from app.bundle import Bundle
 from app.settings import Settings
+from offline.__main__ import cli
+from offline.embed import EmbedRequest, embed
 from tests.builds import Builds, of_one_index
+from tests.conftest import QUIET, SmallCorpus
 from tests.qdrant_stub import running_stub
-from tests.tally import Tally, searching, until
+from tests.tally import Tally, answers_again, searching, until
 
 CLIENTS = 32
 
@@ -38,17 +43,17 @@ class Stage:
 @pytest.fixture(scope="module", params=["edge", "server"])
 def stage(
     request: pytest.FixtureRequest,
-    demo_bundle: Bundle,
+    tiny_bundle: Bundle,
     tmp_path_factory: pytest.TempPathFactory,
     serve: Callable[[Settings], AbstractContextManager[str]],
 ) -> Iterator[Stage]:
     with running_stub() as stub:
         folder = tmp_path_factory.mktemp("swap") if request.param == "edge" else None
-        builds = Builds(demo_bundle.encoder, folder, None if folder else stub.url)
+        builds = Builds(tiny_bundle.encoder, folder, None if folder else stub.url)
         builds.build("a")
         settings = Settings(
-            bundle=demo_bundle.folder,
-            index=f"edge:{folder}" if folder else stub.url,
+            bundle=tiny_bundle.folder,
+            index=builds.location,
             qdrant_grpc_port=0,
             timeout_s=60,  # it is not what is tested here
             index_watch_s=0.05,
@@ -92,6 +97,36 @@ def test_the_alias_moves_to_an_index_of_another_encoder(stage: Stage, tally: Tal
         until(lambda: tally.answered > before + CLIENTS)
         stage.builds.move("a")
         until(lambda: stage.info()["index_refused"] is None)
+    assert not tally.refused
+    assert not tally.lost
+
+
+@pytest.fixture(scope="module")
+def vectors(tiny_bundle: Bundle, small_corpus: SmallCorpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "vectors"
+    embed(EmbedRequest(small_corpus.corpus, small_corpus.queries, tiny_bundle.folder, folder), QUIET)
+    return folder
+
+
+def test_a_load_and_a_rollback_by_the_commands(stage: Stage, vectors: Path, tally: Tally) -> None:
+    def offline(command: str, *arguments: object) -> Result:
+        line = [command, "--index", stage.builds.location, "--grpc-port", 0, *arguments]
+        return CliRunner().invoke(cli, list(map(str, line)))
+
+    def serves(alpha: float) -> bool:
+        return bool(stage.info()["index"]["alpha"] == alpha)
+
+    with searching(stage.url, tally, lambda answer: len(answer["hits"]) == 3):
+        for alpha in (0.02, 0.03):
+            loaded = offline("load", "--vectors", vectors, "--alpha", alpha)
+            assert "a running service goes over to the new one by itself" in " ".join(loaded.stdout.split())
+            until(lambda alpha=alpha: serves(alpha))
+        # the folder that it just left may be open for as long as a search takes
+        until(lambda: offline("rollback").exit_code == 0)
+        until(lambda: serves(0.02))
+        answers_again(tally)
+        stage.builds.move("a")
+        until(lambda: stage.serves("a"))
     assert not tally.refused
     assert not tally.lost
 
