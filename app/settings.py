@@ -53,9 +53,9 @@ class Settings(BaseSettings):
     log_level: LogLevel = "info"
     """``debug`` adds probes and scrapes; ``warning`` leaves the requests out."""
     log_queries: bool = False
-    """Put query texts into the log and leave them in traced URLs; people's questions may be personal data."""
+    """Put query texts into the log, and with ``otel`` leave them in traced URLs: they may be personal data."""
     otel: bool = False
-    """Send OpenTelemetry traces to ``OTEL_EXPORTER_OTLP_ENDPOINT``, else to port 4318; needs the extra ``otel``."""
+    """Send OpenTelemetry traces to ``OTEL_EXPORTER_OTLP_ENDPOINT``, else to port 4318 here; needs the extra of that name."""
     device: Device = "cpu"
     """``cuda`` stops the start where there is none, instead of running on the CPU unasked."""
     encoder_threads: int = Field(default=0, ge=0)

@@ -84,6 +84,7 @@ def test_every_setting_has_a_description_and_help_prints_all_in_80_columns() -> 
     assert max(map(len, text.splitlines())) <= 80
     assert "XQG_DRAIN_S  (default 20; at least 0)" in text
     assert "XQG_BUNDLE  (required)" in text
+    assert "and with XQG_OTEL leave them" in text  # the docstring says `otel`
 
 
 def test_the_readmes_table_is_what_the_code_says() -> None:
