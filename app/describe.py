@@ -1,5 +1,6 @@
 """The settings in words, for ``python -m app --help`` and for the README: all from ``Settings`` itself."""
 
+import re
 import textwrap
 from collections.abc import Iterator
 
@@ -71,7 +72,13 @@ def _choices(name: str) -> Iterator[str]:
 
 
 def _description(field: FieldInfo) -> str:
-    return " ".join((field.description or "").split())
+    """In one line; another field's name becomes that of its variable."""
+    line = " ".join((field.description or "").split())
+    return re.sub(r"``(\w+)``", lambda word: f"``{_spelled(word[1])}``", line)
+
+
+def _spelled(word: str) -> str:
+    return variable(word) if word in Settings.model_fields else word
 
 
 _SCHEMA = Settings.model_json_schema()["properties"]

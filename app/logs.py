@@ -15,6 +15,7 @@ REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 """Set for the time of a request, in its own task."""
 
 _NOT_FIELDS = frozenset({*RESERVED_ATTRS, "color_message"})  # the latter is uvicorn's, for terminals
+_TO_QUOTE = frozenset(' "=')
 
 
 def configure(log_format: LogFormat, log_level: LogLevel, stream: TextIO | None = None) -> None:
@@ -75,4 +76,7 @@ class _TextFormatter(logging.Formatter):
 
 
 def _value(value: object) -> str:
-    return value if isinstance(value, str) and value.isidentifier() else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str) and value.isprintable() and not _TO_QUOTE.intersection(value):
+        return value
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text)

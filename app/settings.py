@@ -3,7 +3,7 @@
 import difflib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
@@ -17,6 +17,7 @@ _PREFIX = "XQG_"
 _OFFLINE = {"XQG_CHAT_API_KEY", "XQG_CHAT_URL"}
 """What ``python -m offline`` reads under the same prefix."""
 _SERVICE_LINK = re.compile(r"XQG_(.+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP)\w*)")
+_LINK_VALUES = ("tcp://", "udp://", "sctp://")
 """What Kubernetes puts into every pod beside a Service whose name begins with ``xqg``."""
 
 LogFormat = Literal["auto", "text", "json"]
@@ -52,7 +53,7 @@ class Settings(BaseSettings):
     log_level: LogLevel = "info"
     """``debug`` adds probes and scrapes; ``warning`` leaves the requests out."""
     log_queries: bool = False
-    """Put query texts into the log and leave them in traced URLs; people's questions may be personal data."""
+    """Put query texts into the log, and with ``otel`` leave them in traced URLs: they may be personal data."""
     otel: bool = False
     """Send OpenTelemetry traces to ``OTEL_EXPORTER_OTLP_ENDPOINT``, else to port 4318; needs the extra ``otel``."""
     engine: EngineName = "onnxruntime"
@@ -132,7 +133,7 @@ class Settings(BaseSettings):
         try:
             settings = cls()
         except ValidationError as error:
-            problems += [_message(problem["loc"], problem["msg"]) for problem in error.errors()]
+            problems += [_message(problem["loc"], problem["msg"], problem["input"]) for problem in error.errors()]
         if problems:
             raise ConfigurationError(
                 f"the settings are not valid: {'; '.join(problems)}; `python -m app --help` lists them all"
@@ -145,18 +146,22 @@ def variable(field: str) -> str:
     return _PREFIX + field.upper()
 
 
-def _unknown(names: Iterable[str], known: list[str]) -> list[str]:
+def _unknown(environment: Mapping[str, str], known: list[str]) -> list[str]:
     """A misspelt setting would otherwise be ignored, and a limit or a key with it."""
     problems = []
-    for name in sorted(names):
-        if name.upper() in (*known, *_OFFLINE) or not name.upper().startswith(_PREFIX) or _SERVICE_LINK.match(name):
+    for name, value in sorted(environment.items()):
+        if name.upper() in (*known, *_OFFLINE) or not name.upper().startswith(_PREFIX):
+            continue
+        if _SERVICE_LINK.fullmatch(name) or value.startswith(_LINK_VALUES):
             continue
         nearest = difflib.get_close_matches(name.upper(), known, n=1)
         problems.append(f"{name} is no setting" + (f", did you mean {nearest[0]}?" if nearest else ""))
     return problems
 
 
-def _message(location: tuple[int | str, ...], problem: str) -> str:
+def _message(location: tuple[int | str, ...], problem: str, value: object) -> str:
     if not location:  # a contradiction, which names its variables
         return problem.removeprefix("Value error, ")
+    if location == ("port",) and str(value).startswith(_LINK_VALUES):
+        return "XQG_PORT is what Kubernetes sets beside a Service named xqg; set a port, or `enableServiceLinks: false`"
     return f"{variable('_'.join(map(str, location)))}: {problem[0].lower()}{problem[1:]}"

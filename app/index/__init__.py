@@ -6,9 +6,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from app.errors import ConfigurationError
+from app.index.access import ServerAccess
 from app.index.contract import IndexContract
 from app.index.protocol import PassageIndex
-from app.index.server import ServerAccess
 
 __all__ = ["IndexContract", "IndexLocation", "PassageIndex", "ServerAccess", "check_collection"]
 

@@ -1,13 +1,13 @@
 """A Qdrant server, over gRPC unless told otherwise."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import ValidationError
 from qdrant_client import AsyncQdrantClient, models
 
 from app.errors import IndexUnavailable, NotReady
+from app.index.access import ServerAccess
 from app.index.calls import Reader, call, not_there
 from app.index.circuit import Circuit
 from app.index.contract import IndexContract
@@ -33,17 +33,6 @@ _GRPC_OPTIONS = (
 
 _RESCORED = models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True, oversampling=2.0))
 """Twice the hits by the quantised vectors, then the closest of them by the vectors themselves."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerAccess:
-    """How to reach a Qdrant server besides its URL."""
-
-    api_key: str | None = None
-    grpc_port: int = 6334
-    """0 uses REST alone, as behind an HTTP proxy."""
-    timeout_s: float = 10
-    """For one call."""
 
 
 def connect(url: str, access: ServerAccess) -> AsyncQdrantClient:

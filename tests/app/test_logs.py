@@ -166,10 +166,11 @@ def test_libraries_that_debug_would_tell_keys_and_do_not(written: Callable[..., 
 
 def test_text_is_a_line_for_a_person_and_no_value_breaks_it(written: Callable[..., io.StringIO]) -> None:
     stream = written("text")
-    logging.getLogger("app").warning("POST %s", "/v1/search", extra={"hits": 3, "query": "ఎక్కడ?\nERROR forged"})
+    logging.getLogger("app").warning(
+        "POST %s", "/v1/search", extra={"hits": 3, "id": "0a-1", "query": "ఎక్కడ?\nERROR \x9bforged"}
+    )
     (line,) = stream.getvalue().splitlines()
-    assert line[8:].startswith(" WARNING POST /v1/search hits=3")
-    assert '"ఎక్కడ?\\nERROR forged"' in line
+    assert line[8:] == ' WARNING POST /v1/search hits=3 id=0a-1 query="ఎక్కడ?\\nERROR \\u009bforged"'
 
 
 def test_auto_is_json_where_no_terminal_listens(written: Callable[..., io.StringIO]) -> None:

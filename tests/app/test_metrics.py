@@ -67,6 +67,7 @@ def test_series_whose_labels_are_known_exist_before_anything_happened() -> None:
         assert ("xqg_rejections_total", frozenset({("reason", row.slug)})) in present
     for outcome in ("hit", "miss"):
         assert ("xqg_query_cache_total", frozenset({("result", outcome)})) in present
+    assert "_created" not in text
     assert "process_resident_memory_bytes" in text
     assert "python_gc_collections_total" in text
 

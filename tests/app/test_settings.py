@@ -67,7 +67,13 @@ def test_a_misspelt_variable_is_refused_with_the_name_that_was_meant(set_variabl
 def test_variables_of_others_under_the_prefix_are_left_alone(set_variables: pytest.MonkeyPatch) -> None:
     for name in ("XQG_CHAT_API_KEY", "XQG_SERVICE_HOST", "XQG_PORT_8000_TCP_ADDR", "XQG_SEARCH_SERVICE_PORT_HTTP"):
         set_variables.setenv(name, "x")
+    set_variables.setenv("XQG_SEARCH_PORT", "tcp://10.0.0.1:8000")
     assert Settings.read().index == "edge:index"
+
+
+def test_a_port_that_kubernetes_set_for_a_service_of_our_name_is_told_apart(set_variables: pytest.MonkeyPatch) -> None:
+    set_variables.setenv("XQG_PORT", "tcp://10.0.0.1:8000")
+    assert "enableServiceLinks: false" in refusal()
 
 
 def test_every_setting_has_a_description_and_help_prints_all_in_80_columns() -> None:
@@ -78,6 +84,7 @@ def test_every_setting_has_a_description_and_help_prints_all_in_80_columns() -> 
     assert max(map(len, text.splitlines())) <= 80
     assert "XQG_DRAIN_S  (default 20; at least 0)" in text
     assert "XQG_BUNDLE  (required)" in text
+    assert "and with XQG_OTEL leave them" in text  # the docstring says `otel`
 
 
 def test_the_readmes_table_is_what_the_code_says() -> None:

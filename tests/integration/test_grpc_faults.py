@@ -12,9 +12,10 @@ import pytest
 from qdrant_client import grpc as messages
 
 from app.errors import DeadlineExceeded, IndexUnavailable
+from app.index import ServerAccess
 from app.index.calls import Reader
 from app.index.circuit import Circuit
-from app.index.server import ServerAccess, ServerIndex, connect
+from app.index.server import ServerIndex, connect
 from tests.contracts import contract
 
 QUESTION = np.ones(4, np.float32)

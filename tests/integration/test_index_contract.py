@@ -12,10 +12,10 @@ from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from rich.console import Console
 
 from app.errors import IndexUnavailable, InvalidRequest, NotReady, RunConflict
-from app.index import PassageIndex
+from app.index import PassageIndex, ServerAccess
 from app.index.calls import call
 from app.index.filters import Condition, parse_filter
-from app.index.server import ServerAccess, ServerIndex, connect
+from app.index.server import ServerIndex, connect
 from app.passages import Passage
 from offline.writers import EdgeStore, ServerStore, Storage
 from tests.contracts import IDENTITY, contract

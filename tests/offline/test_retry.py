@@ -16,7 +16,8 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from rich.console import Console
 
 from app.errors import ConfigurationError, IndexUnavailable, RunConflict, XqgError
-from app.index.server import ServerAccess, connect
+from app.index import ServerAccess
+from app.index.server import connect
 from app.passages import Passage
 from offline.writers import ServerStore, Storage
 from offline.writers.retry import Patience, asked_pause_s
