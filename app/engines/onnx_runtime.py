@@ -44,13 +44,13 @@ def _open_session(path: Path, device: DeviceChoice, threads: int) -> onnxruntime
     # Spinning threads would take the cores from the web server between two batches.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
-    offered = onnxruntime.get_available_providers()
-    wants_cuda = device == "cuda" or (device == "auto" and _CUDA in offered)
+    has_cuda = _CUDA in onnxruntime.get_available_providers()
+    providers = [_CUDA, _CPU] if has_cuda and device != "cpu" else [_CPU]
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=[_CUDA, _CPU] if wants_cuda else [_CPU])
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime raises a class per status code, with no common base
         raise BundleError(f"ONNX Runtime cannot load {path}: {error}") from error
-    # it falls back to the CPU without a word
+    # a build with CUDA falls back to the CPU without a word, where the driver does not fit
     if device == "cuda" and _CUDA not in session.get_providers():
         raise ConfigurationError(
             f"{_CUDA} was asked for, but ONNX Runtime offers {', '.join(session.get_providers())}; "

@@ -14,6 +14,8 @@ try:
 except ImportError as error:
     raise ConfigurationError("the engine openvino is not installed; pip install 'xqg[openvino]'") from error
 
+_ARITHMETIC = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}
+
 
 class OpenVinoEngine:
     """An ``Engine`` on a compiled model with one stream a caller.
@@ -40,7 +42,7 @@ class OpenVinoEngine:
             self._model = openvino.Core().compile_model(str(path), "CPU", options)
         except RuntimeError as error:
             raise BundleError(f"OpenVINO cannot load {path}: {' '.join(str(error).split())}") from error
-        self.arithmetic = self._model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        self.arithmetic = _ARITHMETIC[self._model.get_property("INFERENCE_PRECISION_HINT").get_type_name()]
         self.inputs = frozenset(port.get_any_name() for port in self._model.inputs)
         self.dimension = self._model.output(0).get_partial_shape()[-1].get_length()
         self._of_thread = threading.local()
