@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     log_queries: bool = False
     """Put query texts into the log, and with ``otel`` leave them in traced URLs: they may be personal data."""
     otel: bool = False
-    """Send OpenTelemetry traces to ``OTEL_EXPORTER_OTLP_ENDPOINT``, else to port 4318 here; needs the extra of that name."""
+    """Send OpenTelemetry traces to ``OTEL_EXPORTER_OTLP_ENDPOINT``, else to port 4318 here; needs the extra `otel`."""
     device: Device = "cpu"
     """``cuda`` stops the start where there is none, instead of running on the CPU unasked."""
     encoder_threads: int = Field(default=0, ge=0)
