@@ -156,6 +156,7 @@ class IndexKeeper:
 
     async def _open(self, live: Live) -> _Serving:
         live.contract.check_encoder(self._bundle, live.collection)
+        await asyncio.gather(*self._closing)  # it may be the one that was left a moment ago, and locked until closed
         opened = _Serving(await self._source.open())
         try:
             opened.index.contract.check_encoder(self._bundle, opened.index.collection)  # it may have moved once more

@@ -1,8 +1,9 @@
 """Contracts and identities with four dimensions, for tests that need no encoder."""
 
+from pathlib import Path
 from typing import Any
 
-from app.bundle import EncoderIdentity
+from app.bundle import Bundle, Canary, EncoderIdentity, Manifest, Side
 from app.index import IndexContract
 
 IDENTITY = EncoderIdentity(
@@ -21,6 +22,19 @@ IDENTITY = EncoderIdentity(
     pad_token_id=0,
     files={"model.onnx": "00", "tokenizer.json": "11"},
 )
+
+BUNDLE = Bundle(
+    Path("tiny"),
+    Manifest(
+        format=1,
+        fingerprint=IDENTITY.fingerprint,
+        encoder=IDENTITY,
+        canaries=[Canary(lang="fi", side=Side.QUERY, text="?", vector=[1, 0, 0, 0])],
+        canaries_sha256="",
+        exported_with={},
+    ),
+)
+"""What a keeper needs of one; there is no such folder."""
 
 
 def contract(**changes: Any) -> IndexContract:

@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 import qdrant_edge
 
-from app.bundle import Bundle, Canary, Manifest, Side
 from app.errors import NotReady, XqgError
 from app.index import IndexLocation, ServerAccess
 from app.index.server import connect
 from app.index.source import index_source
 from app.keeper import IndexKeeper
-from tests.contracts import IDENTITY, contract
+from tests.contracts import BUNDLE, IDENTITY, contract
 from tests.filled import PASSAGES, VECTORS, Engine, fill
 from tests.qdrant_stub import QdrantStub, running_stub
 
@@ -27,17 +26,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect:U
 
 REST = ServerAccess(grpc_port=0)
 QUESTION = np.array([1, 0, 0, 0], np.float32)
-BUNDLE = Bundle(
-    Path("tiny"),
-    Manifest(
-        format=1,
-        fingerprint=IDENTITY.fingerprint,
-        encoder=IDENTITY,
-        canaries=[Canary(lang="fi", side=Side.QUERY, text="?", vector=[1, 0, 0, 0])],
-        canaries_sha256="",
-        exported_with={},
-    ),
-)
 
 
 @dataclass
@@ -59,15 +47,27 @@ class Place:
             await keeper.close()
 
 
+@asynccontextmanager
+async def on_a_server() -> AsyncIterator[Place]:
+    with running_stub() as stub:
+        client = connect(stub.url, REST)
+        yield Place(Engine(client=client), stub.url, stub)
+        await client.close()
+
+
 @pytest.fixture(params=["edge", "server"])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     if request.param == "edge":
         yield Place(Engine(folder=tmp_path), f"edge:{tmp_path}")
         return
-    with running_stub() as stub:
-        client = connect(stub.url, REST)
-        yield Place(Engine(client=client), stub.url, stub)
-        await client.close()
+    async with on_a_server() as place:
+        yield place
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Place]:
+    async with on_a_server() as place:
+        yield place
 
 
 @pytest.fixture
@@ -202,38 +202,32 @@ async def test_an_open_folder_that_is_renamed_or_removed_is_served_until_another
             assert len(await index.query(QUESTION, 10)) == 2
 
 
-async def test_a_collection_that_was_dropped_is_let_go_and_picked_up_when_it_is_back() -> None:
-    with running_stub() as stub:
-        client = connect(stub.url, REST)
-        place = Place(Engine(client=client), stub.url, stub)
-        await fill(place.engine, "passages")
-        async with place.kept() as keeper:
-            with keeper.lease() as index:
-                stub.engine.forget("passages-1")  # the server forgets its alias as well
-                with pytest.raises(XqgError, match="passages-1 is no longer on the server; run `python -m offline"):
-                    await index.query(QUESTION, 1)
-            await until(lambda: not keeper.is_open)
-            with pytest.raises(NotReady, match=r"no longer on the server|no collection or alias"), keeper.lease():
-                pass
-            await fill(place.engine, "passages")
-            await until(serves(keeper, "passages-1"))
-        await client.close()
+async def test_a_collection_that_was_dropped_is_let_go_and_picked_up_when_it_is_back(server: Place) -> None:
+    assert server.stub is not None
+    await fill(server.engine, "passages")
+    async with server.kept() as keeper:
+        with keeper.lease() as index:
+            server.stub.engine.forget("passages-1")  # the server forgets its alias as well
+            with pytest.raises(XqgError, match="passages-1 is no longer on the server; run `python -m offline"):
+                await index.query(QUESTION, 1)
+        await until(lambda: not keeper.is_open)
+        with pytest.raises(NotReady, match=r"no longer on the server|no collection or alias"), keeper.lease():
+            pass
+        await fill(server.engine, "passages")
+        await until(serves(keeper, "passages-1"))
 
 
-async def test_a_collection_that_is_being_filled_anew_under_its_name_is_not_served_half() -> None:
-    with running_stub() as stub:
-        client = connect(stub.url, REST)
-        place = Place(Engine(client=client), stub.url, stub)
-        await fill(place.engine, "passages")
-        async with place.kept() as keeper:
-            stub.engine.forget("passages-1")
-            store = place.engine.store()
-            await store.create("passages-1", contract(complete=False, build_id="2"))
-            await store.publish("passages", "passages-1")
-            await until(lambda: not keeper.is_open)
-            with pytest.raises(NotReady), keeper.lease():
-                pass
-        await client.close()
+async def test_a_collection_that_is_being_filled_anew_under_its_name_is_not_served_half(server: Place) -> None:
+    assert server.stub is not None
+    await fill(server.engine, "passages")
+    async with server.kept() as keeper:
+        server.stub.engine.forget("passages-1")
+        store = server.engine.store()
+        await store.create("passages-1", contract(complete=False, build_id="2"))
+        await store.publish("passages", "passages-1")
+        await until(lambda: not keeper.is_open)
+        with pytest.raises(NotReady), keeper.lease():
+            pass
 
 
 async def test_without_a_watch_the_first_index_stays(folder: Place, tmp_path: Path) -> None:
