@@ -95,7 +95,9 @@ def peers(materials: Materials, python: Path, infinity: Path | None) -> dict[str
     found = {
         "fastembed": lambda: module("fastembed + Edge", "fastembed_edge", lambda: materials.fastembed_model),
         "st": lambda: module("sentence-transformers + local", "sentence_transformers_qdrant", checkpoint),
-        "st-1": lambda: module("the same, one BLAS thread", "sentence_transformers_qdrant", checkpoint, **_ONE_THREAD),
+        "st-1": lambda: module(
+            "sentence-transformers + local, 1 BLAS thread", "sentence_transformers_qdrant", checkpoint, **_ONE_THREAD
+        ),
         "litserve": lambda: module("LitServe, batch 32", "litserve_qdrant", checkpoint),
         "txtai": lambda: Contestant(
             **vars(module("txtai", "txtai_api", checkpoint))
@@ -104,17 +106,16 @@ def peers(materials: Materials, python: Path, infinity: Path | None) -> dict[str
         ),
     }
     if infinity is not None:
-        for engine in ("torch", "optimum"):
-            found[f"infinity-{engine}"] = partial(_infinity, materials, infinity, engine)
+        found["infinity"] = partial(_infinity, materials, infinity)
     return found
 
 
-def _infinity(materials: Materials, command: Path, engine: str) -> Contestant:
-    model = materials.checkpoint if engine == "torch" else materials.fastembed_model
-    options = ["--model-id", str(model), "--served-model-name", "m", "--engine", engine, "--device", "cpu"]
+def _infinity(materials: Materials, command: Path) -> Contestant:
+    options = ["--model-id", str(materials.checkpoint), "--served-model-name", "m", "--engine", "torch"]
+    options += ["--device", "cpu", "--dtype", "float32"]
     return Contestant(
-        f"infinity {engine} (embeds only)",
-        [str(command), "v2", *options, "--dtype", "float32", "--port", "{port}", "--host", "127.0.0.1"],
+        "infinity, torch (embeds only)",
+        [str(command), "v2", *options, "--port", "{port}", "--host", "127.0.0.1"],
         materials.fused,
         lambda question: json.dumps({"model": "m", "input": [QUERY_PREFIX + question]}).encode(),
         partial(_closest, materials.fused.corpus),

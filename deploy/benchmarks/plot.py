@@ -40,7 +40,7 @@ def draw(results: dict[str, Any], output: Path) -> None:
         axes.axvline(rate, color="#b03030", linestyle=("--", ":")[number % 2], label=f"combined bound, {engine}")
     axes.set_yticks(range(len(contestants)), [each["name"] for each in contestants])
     axes.set_xlabel("requests/s, median of the repetitions (whiskers: least to most)")
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=5, frameon=False)
     figure.savefig(output, dpi=150)
 
 

@@ -44,14 +44,21 @@ def show(measured: list[Measured], bound: Bound, console: Console) -> None:
             combined = bound.combined(engine)
             table.add_row(f"combined bound, {engine}", "", "", f"{combined:,.0f}", "100 %")
     table.add_section()
-    for each in measured:
+    for each in _complete(measured):
         engine = each.engine or "onnxruntime"
         known = engine in bound.engines() and bound.http.levels[LEVELS[0]]
         table.add_row(*_row(each, _share(each, bound.combined(engine)) if known else ""))
     console.print(table)
+    for each in measured:
+        if each.failure is not None:
+            console.print(f"{each.name} is left out: {each.failure}", markup=False)
     for each in [bound.http, *measured]:
         for reason, count in each.errors.items():
             console.print(f"{each.name}: {count} x {reason}", markup=False)
+
+
+def _complete(measured: list[Measured]) -> list[Measured]:
+    return [each for each in measured if each.failure is None]
 
 
 def _row(each: Measured, share: str) -> list[str]:
@@ -73,6 +80,7 @@ def _share(each: Measured, bound: float) -> str:
 
 def verdicts(measured: list[Measured], bound: Bound) -> Iterator[str]:
     """What the figures say of ours: beside the bound, beside each peer, and with xQG beside without."""
+    measured = _complete(measured)
     own = [each for each in measured if each.ours]
     for each in own:
         engine = each.engine or ""
@@ -103,4 +111,8 @@ def as_json(measured: list[Measured], bound: Bound) -> dict[str, Any]:
     """Everything that was measured, and the combined bounds."""
     known = bound.http.levels[LEVELS[0]]
     combined = {engine: bound.combined(engine) for engine in bound.engines()} if known else {}
-    return {"contestants": [asdict(each) for each in measured], "bound": asdict(bound), "combined_bound": combined}
+    return {
+        "contestants": [asdict(each) for each in _complete(measured)],
+        "bound": asdict(bound),
+        "combined_bound": combined,
+    }

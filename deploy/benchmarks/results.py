@@ -37,6 +37,8 @@ class Measured:
     first_answer_s: list[float] = field(default_factory=list)
     peak_bytes: list[int] = field(default_factory=list)
     errors: dict[str, int] = field(default_factory=dict)
+    failure: str | None = None
+    """Why it was left out from some repetition on."""
 
     def middle(self, level: int, name: str) -> float:
         """The median over the repetitions of a field of ``Level``."""

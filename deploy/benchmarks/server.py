@@ -17,6 +17,8 @@ from deploy.benchmarks.load_client import Target
 ROOT = Path(__file__).parents[2]
 _START_LIMIT_S = 180.0
 _STOP_LIMIT_S = 30.0
+_POLL_PAUSE_S = 0.02
+_LOG_CHARS = 500
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -27,6 +29,8 @@ class Usage:
     cpu_s: float
     resident: int
     """Bytes now; pages that several processes map count once for each."""
+    own: int
+    """The part of ``resident`` that maps no file; the kernel can drop the rest when memory is wanted."""
     peak: int
     """Sum of each process's highest resident size, bytes."""
     descriptors: int
@@ -35,7 +39,7 @@ class Usage:
 
 def usage(pid: int) -> Usage:
     """Read from ``/proc``; a process that ends while it is read is left out."""
-    cpu_s, resident, peak, descriptors, threads = 0.0, 0, 0, 0, 0
+    cpu_s, resident, own, peak, descriptors, threads = 0.0, 0, 0, 0, 0, 0
     todo = [pid]
     while todo:
         process = Path("/proc", str(todo.pop()))
@@ -45,12 +49,13 @@ def usage(pid: int) -> Usage:
             cpu_s += sum(map(int, ticks)) / _TICKS
             if "VmRSS" in status:  # a zombie has none
                 resident += int(status["VmRSS"].split()[0]) * 1024
+                own += int(status["RssAnon"].split()[0]) * 1024
                 peak += int(status["VmHWM"].split()[0]) * 1024
             threads += int(status["Threads"])
             descriptors += len(list((process / "fd").iterdir()))
             for task in (process / "task").iterdir():
                 todo += map(int, (task / "children").read_text().split())
-    return Usage(cpu_s, resident, peak, descriptors, threads)
+    return Usage(cpu_s, resident, own, peak, descriptors, threads)
 
 
 def free_port() -> int:
@@ -84,6 +89,10 @@ def ask_once(target: Target, question: str) -> bytes:
     return body
 
 
+class ServerFailed(Exception):
+    """It ended, or did not answer in time; the message ends with the last lines of its log."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """One that has answered; ``first_answer_s`` counts from the start of the process."""
@@ -104,18 +113,19 @@ def running(
     """Start it on a free port (``{port}`` in command and environment), wait for a first answer, stop it at the end.
 
     Raises:
-        SystemExit: it ended, or did not answer in time; with the end of its log.
+        ServerFailed: it did not come up.
     """
     port = free_port()
     target = target_at(port)
-    filled = {name: value.replace("{port}", str(port)) for name, value in environment.items()}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("XQG_")}
+    given = {name: value.replace("{port}", str(port)) for name, value in environment.items()}
     log.parent.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     with log.open("w") as sink:
         process = subprocess.Popen(  # noqa: S603, commands of this folder
             [part.replace("{port}", str(port)) for part in command],
             cwd=ROOT,
-            env=os.environ | filled,
+            env=inherited | given,
             stdout=sink,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -137,12 +147,16 @@ def _until_answered(process: subprocess.Popen[bytes], target: Target, question: 
     reason = ""
     while time.perf_counter() < began + _START_LIMIT_S:
         if process.poll() is not None:
-            raise SystemExit(f"error: {' '.join(process.args)} ended: {log.read_text()[-2000:]}")  # type: ignore[arg-type]
+            raise ServerFailed(f"it ended with exit code {process.returncode}; the end of {log}: {_end(log)}")
         try:
             ask_once(target, question)
         except OSError as error:
             reason = str(error)
-            time.sleep(0.02)
+            time.sleep(_POLL_PAUSE_S)
         else:
             return time.perf_counter() - began
-    raise SystemExit(f"error: no answer within {_START_LIMIT_S:g} s ({reason}); its log: {log.read_text()[-2000:]}")
+    raise ServerFailed(f"no answer within {_START_LIMIT_S:g} s ({reason}); the end of {log}: {_end(log)}")
+
+
+def _end(log: Path) -> str:
+    return log.read_text(errors="replace")[-_LOG_CHARS:]

@@ -30,7 +30,7 @@ from deploy.benchmarks.measure import PROGRESS, Plan, measure, measure_levels
 from deploy.benchmarks.options import common_options, settings_of
 from deploy.benchmarks.questions import endless, read_questions
 from deploy.benchmarks.results import Bound, Measured
-from deploy.benchmarks.server import ROOT, running
+from deploy.benchmarks.server import ROOT, ServerFailed, running
 
 _SAMPLE = 50
 """Questions whose answers are compared with the exact ones; none of them is part of the load."""
@@ -127,7 +127,12 @@ def main() -> None:
                 with running(http.command, http.environment, http.target, next(http_questions), log) as server:
                     measure_levels(server, bound.http, http_questions, plan)
             for contestant, result, questions in zip(contestants, measured, askers, strict=True):
-                measure(contestant, result, reference, questions, plan)
+                if result.failure is None:
+                    try:
+                        measure(contestant, result, reference, questions, plan)
+                    except ServerFailed as failure:  # the others go on
+                        result.failure = str(failure)
+                        PROGRESS.print(f"{result.name}: {result.failure}", markup=False)
     console = Console(width=200)
     console.print(f"{len(texts):,} questions, {usable_cores()} cores, client on the same machine")
     report.show(measured, bound, console)

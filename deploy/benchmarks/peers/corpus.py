@@ -27,7 +27,8 @@ class Corpus:
     @cached_property
     def payloads(self) -> list[dict[str, Any]]:
         """docid, title and text of each passage."""
-        return [json.loads(line) for line in (self.folder / "passages.jsonl").open(encoding="utf-8")]
+        with (self.folder / "passages.jsonl").open(encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
 
     @cached_property
     def vectors(self) -> Any:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import litserve
+import litserve.server
 from sentence_transformers import SentenceTransformer
 
 from deploy.benchmarks.peers.corpus import QUERY_PREFIX, options
@@ -30,6 +31,8 @@ class SearchApi(litserve.LitAPI):
 
 
 def main() -> None:
+    # with `mcp`, which txtai brings, but without `fastmcp`, LitServe 0.2.19 does not start
+    litserve.server._MCP_AVAILABLE = False
     api = SearchApi(max_batch_size=_BATCH, batch_timeout=_BATCH_TIMEOUT_S, api_path="/search")
     server = litserve.LitServer(api, accelerator="cpu")
     server.run(port=options().port, generate_client_file=False, log_level="warning")

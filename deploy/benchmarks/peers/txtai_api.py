@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import uvicorn
 import yaml
 from txtai import Embeddings
@@ -16,7 +17,7 @@ def build(corpus: Corpus, settings: dict[str, Any], folder: Path) -> None:
     """Index the passages without embedding them: every peer serves the same vectors."""
     embeddings = Embeddings(settings)
     rows = iter(corpus.vectors)
-    embeddings.model.encode = lambda data, category=None: [next(rows) for _ in data]
+    embeddings.model.encode = lambda data, category=None: np.stack([next(rows) for _ in data])
     embeddings.index((payload["docid"], payload["text"], None) for payload in corpus.payloads)
     embeddings.save(str(folder))
 
