@@ -35,6 +35,8 @@ class Contestant:
     path: str = "/search"
     expected: bytes = b'"hits":[{'
     ours: bool = False
+    engine: str | None = None
+    """The engine that ours was asked for."""
 
     @property
     def log(self) -> str:
@@ -65,6 +67,7 @@ def ours(
         own | ({"XQG_ENGINE": engine} if engine else {}) | dict(settings),
         path="/v1/search",
         ours=True,
+        engine=engine,
     )
 
 

@@ -12,7 +12,7 @@ from deploy.benchmarks.contestants import Contestant
 from deploy.benchmarks.load_client import Answers, closed_loop, run
 from deploy.benchmarks.materials import Reference
 from deploy.benchmarks.results import LEVELS, Level, Measured
-from deploy.benchmarks.server import Server, ask_once, running, usage
+from deploy.benchmarks.server import Server, ServerFailed, ask_once, running, usage
 
 PROGRESS = Console(stderr=True)
 
@@ -29,12 +29,18 @@ class Plan:
 def measure(
     contestant: Contestant, measured: Measured, reference: Reference, questions: Iterator[str], plan: Plan
 ) -> None:
-    """Add a repetition; in the first, compare answers with the exact ones."""
+    """Add a repetition; in the first, compare answers with the exact ones.
+
+    Raises:
+        ServerFailed: it did not come up, or not with the engine asked for.
+    """
     with running(
         contestant.command, contestant.environment, contestant.target, next(questions), plan.logs / contestant.log
     ) as server:
         if contestant.ours:
             measured.engine = _engine(server)
+            if contestant.engine not in (None, measured.engine):
+                raise ServerFailed(f"it runs on {measured.engine}, not on {contestant.engine}")
         if measured.agreement is None:
             answers = [contestant.docids(ask_once(server.target, text)) for text in reference.questions]
             measured.agreement = reference.agreement(contestant.passages.corpus, answers)

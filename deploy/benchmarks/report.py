@@ -25,7 +25,15 @@ def show(measured: list[Measured], bound: Bound, console: Console) -> None:
     table.add_column("")
     for level in LEVELS:
         table.add_column(f"{level} at once", justify="right")
-    for name in ("of the bound", "server CPU", "client CPU", "memory, MB", "first answer, s", "same 1st/10", "errors"):
+    for name in (
+        "of the bound, 8/32",
+        "server CPU",
+        "client CPU",
+        "memory, MB",
+        "first answer, s",
+        "same 1st/10",
+        "errors",
+    ):
         table.add_column(name, justify="right")
     for engine in bound.engines():
         best = bound.best(engine)
@@ -75,7 +83,7 @@ def _row(each: Measured, share: str) -> list[str]:
 
 
 def _share(each: Measured, bound: float) -> str:
-    return " ".join(f"{each.middle(level, 'rate') / bound:.0%}" for level in LEVELS[1:])
+    return " / ".join(f"{each.middle(level, 'rate') / bound:.0%}" for level in LEVELS[1:])
 
 
 def verdicts(measured: list[Measured], bound: Bound) -> Iterator[str]:

@@ -60,13 +60,21 @@ def field(args: argparse.Namespace, materials: Materials) -> dict[str, Callable[
     settings = settings_of(args.set)
     found: dict[str, Callable[[], Contestant]] = {}
     for engine in args.engine or [None]:
-        suffix, name = (f"-{engine}", f"xQG, {engine}") if engine else ("", "xQG")
+        suffix, name = (f"-{engine}", f"ours, {engine}") if engine else ("", "ours")
         found[f"ours{suffix}"] = partial(ours, name, materials, materials.fused, engine, settings)
         found[f"plain{suffix}"] = partial(ours, report.without_xqg(name), materials, materials.plain, engine, settings)
     if args.peers_venv:
-        infinity = args.infinity_venv / "bin/infinity_emb" if args.infinity_venv else None
-        found |= peers(materials, args.peers_venv.absolute() / "bin/python", infinity and infinity.absolute())
+        infinity = program(args.infinity_venv, "infinity_emb") if args.infinity_venv else None
+        found |= peers(materials, program(args.peers_venv, "python"), infinity)
     return found
+
+
+def program(venv: Path, name: str) -> Path:
+    """The absolute path, with links as they are: a virtualenv's Python is one."""
+    path = (venv / "bin" / name).absolute()
+    if not path.is_file():
+        raise SystemExit(f"error: there is no {path}; deploy/benchmarks/README.md has the commands that make it")
+    return path
 
 
 def chosen(known: list[str], only: list[str] | None) -> list[str]:

@@ -93,11 +93,16 @@ def windows(answers: Answers, samples: list[Sample]) -> list[Window]:
         held = [sample.usage for sample in samples if start <= sample.at_s < start + _WINDOW_S]
         found.append(
             Window(
-                float(start),
-                len(inside),
-                *(quantile_ms(inside, share) for share in (0.5, 0.95, 0.99)),
-                sum(start <= due < start + _WINDOW_S for due in answers.error_due_s),
-                *(max(getattr(each, name) for each in held) for name in ("resident", "own", "descriptors", "threads")),
+                start_s=float(start),
+                answers=len(inside),
+                p50_ms=quantile_ms(inside, 0.5),
+                p95_ms=quantile_ms(inside, 0.95),
+                p99_ms=quantile_ms(inside, 0.99),
+                errors=sum(start <= due < start + _WINDOW_S for due in answers.error_due_s),
+                resident=max(each.resident for each in held),
+                own=max(each.own for each in held),
+                descriptors=max(each.descriptors for each in held),
+                threads=max(each.threads for each in held),
             )
         )
     return found
