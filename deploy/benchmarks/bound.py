@@ -44,7 +44,10 @@ def onnxruntime_callers(bundle: Bundle, callers: int) -> list[Encode]:
 
 
 def openvino_callers(bundle: Bundle, callers: int) -> list[Encode]:
-    """One inference request a caller, each on one thread; the f16 hint is lossless for this purpose."""
+    """One inference request a caller, each on one thread.
+
+    Not by way of the service's own engine: a bound that shared its options would share its faults.
+    """
     import openvino
 
     core = openvino.Core()
@@ -70,7 +73,10 @@ def openvino_callers(bundle: Bundle, callers: int) -> list[Encode]:
 
         return encode
 
-    return [caller() for _ in range(callers)]
+    made = [caller() for _ in range(callers)]
+    for encode in made:  # two threads that make a process's first call at once can wait for each other for ever
+        encode([Tokens([bundle.encoder.pad_token_id], False)])
+    return made
 
 
 ENGINES = {"onnxruntime": onnxruntime_callers, "openvino": openvino_callers}

@@ -134,7 +134,8 @@ def main() -> None:
                 log = plan.logs / http.log
                 with running(http.command, http.environment, http.target, next(http_questions), log) as server:
                     measure_levels(server, bound.http, http_questions, plan)
-            for contestant, result, questions in zip(contestants, measured, askers, strict=True):
+            turns = list(zip(contestants, measured, askers, strict=True))
+            for contestant, result, questions in turns if repetition % 2 == 0 else reversed(turns):
                 if result.failure is None:
                     try:
                         measure(contestant, result, reference, questions, plan)

@@ -34,7 +34,10 @@ _WINDOW_S = 30.0
 _SETTLE_S = 120.0
 """Until caches, pools and arenas have their size; a third of a shorter soak."""
 _FLAT_SHARE = 0.01
-"""Memory is flat if the line through its samples rises by less than this until the end."""
+"""Memory is flat if the line through its samples rises by less than this until the end.
+
+That is the process's own memory.  Pages of mapped files, the encoder's weights first, add to the
+resident size when they are read for the first time; their files bound them."""
 _CREEP_RATIO = 1.25
 """Latency creeps if the last third's median is above this many times the first third's."""
 _MB = 1e6
@@ -108,10 +111,10 @@ def windows(answers: Answers, samples: list[Sample]) -> list[Window]:
     return found
 
 
-def growth(samples: list[Sample], seconds: float) -> tuple[float, float]:
-    """Bytes a second by the line through the settled samples, and its rise until the end as a share."""
+def growth(samples: list[Sample], seconds: float, name: str) -> tuple[float, float]:
+    """Bytes a second by the line through a field of the settled samples, and its rise until the end as a share."""
     settled = [sample for sample in samples if sample.at_s >= min(_SETTLE_S, seconds / 3)]
-    slope, start = np.polyfit([each.at_s for each in settled], [each.usage.resident for each in settled], 1)
+    slope, start = np.polyfit([each.at_s for each in settled], [getattr(each.usage, name) for each in settled], 1)
     held = start + slope * settled[0].at_s
     return float(slope), float(slope * (seconds - settled[0].at_s) / held)
 
@@ -146,11 +149,16 @@ def show(found: list[Window], console: Console) -> None:
 
 def verdict(answers: Answers, samples: list[Sample], console: Console) -> bool:
     """Say whether all is well, and why not."""
-    slope, share = growth(samples, answers.seconds)
+    slope, share = growth(samples, answers.seconds, "own")
     flat = share < _FLAT_SHARE
     console.print(
-        f"memory {'is flat' if flat else 'GROWS'}: {60 * slope / _MB:+.2f} MB a minute once settled "
-        f"({share:+.2%} until the end); peak {samples[-1].usage.peak / _MB:,.0f} MB"
+        f"own memory {'is flat' if flat else 'GROWS'}: {60 * slope / _MB:+.2f} MB a minute once settled "
+        f"({share:+.2%} until the end)"
+    )
+    slope, share = growth(samples, answers.seconds, "resident")
+    console.print(
+        f"resident memory, with the pages of mapped files that were read so far: {60 * slope / _MB:+.2f} MB a minute "
+        f"({share:+.2%}); peak {samples[-1].usage.peak / _MB:,.0f} MB"
     )
     ratios = dict(creep(answers, name, quantile) for name, quantile in (("p50", 0.5), ("p99", 0.99)))
     steady = ratios["p50"] < _CREEP_RATIO

@@ -68,9 +68,9 @@ def sample(at_s: float, resident: float) -> Sample:
 
 def test_memory_growth_is_told_from_what_comes_after_the_start() -> None:
     settled = [sample(at, 1e9 if at >= 120 else 1e9 * at / 120) for at in range(0, 600, 2)]
-    assert growth(settled, 600) == (pytest.approx(0, abs=1), pytest.approx(0, abs=1e-6))
+    assert growth(settled, 600, "own") == (pytest.approx(0, abs=1), pytest.approx(0, abs=1e-6))
     leaking = [sample(at, 1e9 + 1e6 * at) for at in range(0, 600, 2)]
-    slope, share = growth(leaking, 600)
+    slope, share = growth(leaking, 600, "own")
     assert slope == pytest.approx(1e6)
     assert share == pytest.approx(480e6 / 1.12e9, rel=1e-3)
 
