@@ -151,4 +151,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ServerFailed as failure:
+        raise SystemExit(f"error: {failure}") from failure

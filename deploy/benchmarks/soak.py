@@ -26,7 +26,7 @@ from deploy.benchmarks.load_client import Answers, closed_loop, open_loop, quant
 from deploy.benchmarks.materials import Materials
 from deploy.benchmarks.options import common_options, settings_of
 from deploy.benchmarks.questions import endless, read_questions
-from deploy.benchmarks.server import Server, Usage, running, usage
+from deploy.benchmarks.server import Server, ServerFailed, Usage, running, usage
 
 _CONNECTIONS = 32
 _SAMPLE_S = 2.0
@@ -213,4 +213,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except ServerFailed as failure:
+        raise SystemExit(f"error: {failure}") from failure
