@@ -70,9 +70,9 @@ class Materials:
     def __init__(self, scratch: Path, bundle: Path, vectors: Path, alpha: float, checkpoint: Path) -> None:
         self.scratch = scratch
         self.bundle = bundle.resolve()
+        if Run(vectors).manifest() is None:
+            raise SystemExit(f"error: {vectors} holds no vectors; `make demo` makes them")
         copy = Run(Path(shutil.copytree(vectors, scratch / "vectors")))  # a load leaves marks in it
-        if copy.manifest() is None:
-            raise SystemExit(f"error: {vectors} holds no finished run; `make demo` makes one")
         self.fused = Passages(scratch / "with-xqg", alpha)
         self.plain = Passages(scratch / "without-xqg", 0.0)
         for passages in (self.fused, self.plain):
