@@ -66,7 +66,13 @@ def create_app(settings: Settings) -> FastAPI:
     location = IndexLocation.parse(settings.index)
     check_collection(settings.collection)
     threads = settings.encoder_threads or usable_cores()
-    encoder = OnnxEncoder(Bundle.open(settings.bundle), engine=settings.engine, device=settings.device, callers=threads)
+    encoder = OnnxEncoder(
+        Bundle.open(settings.bundle),
+        engine=settings.engine,
+        device=settings.device,
+        callers=threads,
+        threads=settings.batch_threads,
+    )
     check_batch_invariance(encoder)
     tracing = _tracing(settings)
     keys = ApiKeys.read(settings.api_keys, settings.api_keys_file)
