@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from app.errors import InvalidRequest, MalformedRequest, RequestTimeout, RequestTooLarge, XqgError, problem_of
@@ -116,6 +117,14 @@ def install(app: FastAPI) -> None:
         )
         answer = respond(problem)
         answer.headers.update(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # the framework names the first route's methods alone
+            answer.headers["Allow"] = ", ".join(
+                method
+                for method in ("GET", "HEAD", "POST")
+                if any(
+                    route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes
+                )
+            )
         return answer
 
     app.add_exception_handler(XqgError, on_ours)
