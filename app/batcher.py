@@ -1,8 +1,8 @@
 """MicroBatcher: queries that arrive together are embedded together.
 
-There is no timer.  A worker that is free takes what is waiting, up to a token budget; while it
-runs, the next batch gathers.  A lone query waits for nobody.  This module knows neither ONNX nor
-HTTP: it turns sized items into rows of a matrix.
+A worker that is free takes what is waiting, up to a token budget; while it runs, the next batch
+gathers.  A lone query waits for nobody.  This module knows neither ONNX nor HTTP: it turns sized
+items into rows of a matrix.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from app.vectors import Vectors
 
 _LOG = logging.getLogger(__name__)
 _WINDOW = 256  # how far a batch looks down the queue
+_GATHER_S = 0.004  # a fraction of a batch; callers that were just answered are back by then
 
 
 class Sized(Protocol):
@@ -83,6 +84,7 @@ class MicroBatcher(Generic[Item]):
         self._tokens = 0
         self._arrived = asyncio.Event()
         self._idle = threads
+        self._running = 0
         self._workers: list[asyncio.Task[None]] = []
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="encode")
 
@@ -129,17 +131,39 @@ class MicroBatcher(Generic[Item]):
 
     async def _work(self) -> None:
         while True:
+            await self._gather()
             batch = self._take()
             if batch:
                 self._idle -= 1
+                self._running += len(batch)
                 try:
                     await self._run(batch)
                 finally:
                     self._idle += 1
+                    self._running -= len(batch)
+                    self._arrived.set()  # those who gather look again
                     _refuse(batch)  # where this worker was stopped at it
             else:
                 self._arrived.clear()
                 await self._arrived.wait()
+
+    async def _gather(self) -> None:
+        """While others run, wait a moment until this worker's share of all queries is there.
+
+        A closed loop of callers would else fall into step: each worker takes the first query that
+        comes back from the other's batch, alone.  A query that finds nobody running never waits.
+        """
+        gives_up_at = asyncio.get_running_loop().time() + _GATHER_S
+        while self._waiting and self._running:
+            share = -(-(len(self._waiting) + self._running) // self._threads)
+            if len(self._waiting) >= share:
+                return
+            self._arrived.clear()
+            try:
+                async with asyncio.timeout_at(gives_up_at):
+                    await self._arrived.wait()
+            except TimeoutError:
+                return
 
     def _take(self) -> list[_Waiting[Item]]:
         """The item that waited longest, with others near it in length that fit the budget together.

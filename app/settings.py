@@ -64,8 +64,8 @@ class Settings(BaseSettings):
     """Batches embedded at once; 0 takes the cores of the CPU quota."""
     batch_threads: int = Field(default=1, ge=1)
     """Threads of one batch: 2 answer a lone client a third sooner, and many clients some 5 % slower."""
-    max_batch_tokens: int = Field(default=160, ge=1)
-    """Padded tokens per batch; a longer query is a batch of its own."""
+    max_batch_tokens: int = Field(default=128, ge=1)
+    """Padded tokens per batch; a longer query is a batch of its own.  More tokens mean more padding."""
     max_queue_tokens: int = Field(default=16_384, ge=1)
     """Tokens that may wait; beyond that a search is answered 429."""
     query_cache: int = Field(default=1_024, ge=0)

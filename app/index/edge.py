@@ -7,7 +7,6 @@ index goes live by one atomic rename.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +16,7 @@ from pydantic import ValidationError
 from app.errors import IndexUnavailable, NotReady
 from app.index.contract import IndexContract
 from app.index.filters import Condition
+from app.index.turns import ThreadTurns
 from app.passages import METADATA_KEY, Hit, Passage, from_payload, point_id
 from app.vectors import Vectors
 
@@ -51,7 +51,7 @@ class EdgeIndex:
         self._collection = collection
         self._contract = contract
         self._shard = shard
-        self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="edge")
+        self._threads = ThreadTurns(2, "edge")
 
     @classmethod
     def open(cls, folder: Path, alias: str) -> "EdgeIndex":
@@ -118,14 +118,14 @@ class EdgeIndex:
 
     async def close(self) -> None:
         def shut() -> None:
-            self._executor.shutdown()  # a search whose caller went away may still run
+            self._threads.close()  # a search whose caller went away may still run
             self._shard.close()
 
         await asyncio.to_thread(shut)
 
     async def _call(self, work: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+            return await self._threads.run(work)
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # the engine raises plain Exception, and panics as BaseException

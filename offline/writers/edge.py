@@ -117,6 +117,8 @@ def _config(contract: IndexContract, storage: Storage) -> qdrant_edge.EdgeConfig
         ),
         hnsw_config=qdrant_edge.HnswIndexConfig(storage.hnsw_m, storage.hnsw_ef_construct, _FULL_SCAN_KB),
         quantization_config=quantization if storage.quantization == "int8" else None,
+        # a search in parallel pieces takes three times the CPU, which the encoder wants
+        max_search_threads=1,
     )
 
 

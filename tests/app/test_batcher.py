@@ -301,3 +301,34 @@ async def test_an_encoder_that_loses_a_row_fails_its_batch_and_no_worker() -> No
             await batcher.embed("a")
     assert batcher.alive
     await batcher.close()
+
+
+async def test_a_query_that_comes_while_others_run_waits_for_its_share_but_a_moment_only() -> None:
+    encoder = HeldEncoder()
+    async with running(encoder, Observer(), threads=2) as batcher:
+        encoder.gate.clear()
+        first = await submit(batcher, "a", "b", "c", "d")
+        await until_entered(encoder)
+        await until_entered(encoder)  # two batches of two
+        assert encoder.seen == [["a", "b"], ["c", "d"]]
+        encoder.open_once()
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        # two run still, so the share is two: the first waits for the second
+        others = await submit(batcher, "e")
+        others += await submit(batcher, "f")
+        await until_entered(encoder)
+        assert encoder.seen[2:] == [["e", "f"]]
+        encoder.gate.set()
+        await asyncio.gather(*first, *others)
+        # and alone beside two that run, it goes when the moment is over
+        encoder.gate.clear()
+        running_now = await submit(batcher, "g", "h", "i")
+        await until_entered(encoder)
+        await until_entered(encoder)
+        encoder.open_once()
+        await asyncio.wait(running_now, return_when=asyncio.FIRST_COMPLETED)
+        lone = await submit(batcher, "j")
+        await until_entered(encoder)
+        assert encoder.seen[-1] == ["j"]
+        encoder.gate.set()
+        await asyncio.gather(*running_now, *lone)
