@@ -35,7 +35,7 @@ def main() -> int:
     except XqgError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return error.exit_code
-    config = uvicorn.Config(app, **server_options(settings))
+    config = uvicorn.Config(app, **server_options(settings, app.state.metrics))
     server = DrainingServer(config, app, settings.drain_delay_s)
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C, raised again once drained
         server.run()
@@ -49,7 +49,7 @@ async def _check(app: FastAPI) -> str:
         XqgError: what does not hold.
     """
     async with app.router.lifespan_context(app):
-        retriever = app.state.retriever
+        retriever = app.state.service.retriever
         passages = await retriever.check_ready()
         encoder = retriever.encoder.bundle
         return (

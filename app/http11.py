@@ -1,7 +1,9 @@
 """HTTP/1.1 with the limits that uvicorn leaves to a proxy: large or slow heads, clients that do not read, crowds."""
 
 import asyncio
+import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,8 +12,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.errors import HeadersTooLarge, MalformedRequest, RequestTimeout, TooManyConnections, UrlTooLong, XqgError
 from app.middleware import JSON_HEADERS
-from app.problems import problem_from, respond
+from app.problems import problem_from, respond, slug_of
 
+_LOG = logging.getLogger(__name__)
 _MAX_HEADERS = 100
 _SPARE_CONNECTIONS = 64  # beyond the limit, for probes and metrics
 
@@ -34,9 +37,10 @@ class BoundedHttp(HttpToolsProtocol):
     seam for any of this, so callbacks of the parser and of the transport are extended here.
     """
 
-    def __init__(self, *args: Any, limits: HttpLimits, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, limits: HttpLimits, refused: Callable[[str], None], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._limits = limits
+        self._refused = refused
         self._in_head = False  # between a request's first byte and its blank line
         self._began_now = False  # within the bytes at hand
         self._unfinished_bytes = 0
@@ -175,7 +179,10 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _write_problem(self, error: XqgError) -> None:
         request_id = uuid.uuid4().hex
-        answer = respond(problem_from(error, request_id), error.retry_after_s)
+        problem = problem_from(error, request_id)
+        self._refused(slug_of(problem))
+        _LOG.info("refused before it was read: %s", problem.detail, extra={"status": problem.status})
+        answer = respond(problem, error.retry_after_s)
         answer.headers.update(JSON_HEADERS | {"Connection": "close", "X-Request-ID": request_id})
         head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
         self.transport.write(b"".join([STATUS_LINE[answer.status_code], head, b"\r\n", bytes(answer.body)]))

@@ -27,9 +27,11 @@ from app.keys import ApiKeys
 from app.metrics import Metrics
 from app.middleware import RequestContext
 from app.observer import RequestObserver
+from app.operation_routes import info_routes, operation_routes
 from app.query_cache import QueryCache
 from app.retriever import Retriever
-from app.routes import info_routes, operation_routes, search_routes
+from app.search_routes import search_routes
+from app.service import Service
 from app.settings import Settings
 from app.spans import NoSpans
 from app.translate import encoder_info
@@ -96,7 +98,8 @@ def create_app(settings: Settings) -> FastAPI:
         source = index_source(location, settings.collection, access)
         keeper = IndexKeeper(encoder.bundle, source, retry_s=settings.index_retry_s, watch_s=settings.index_watch_s)
         cache = QueryCache(settings.query_cache, metrics)
-        app.state.retriever = Retriever(encoder, batcher, keeper, settings.timeout_s, cache, tracing or NoSpans())
+        retriever = Retriever(encoder, batcher, keeper, settings.timeout_s, cache, tracing or NoSpans())
+        app.state.service = Service(retriever, settings, metrics)
         metrics.ready.set_function(lambda: keeper.is_open)
         metrics.follow(lambda: keeper.index if keeper.is_open else None)
         metrics.index_refused.set_function(lambda: keeper.refused is not None)
@@ -121,7 +124,6 @@ def create_app(settings: Settings) -> FastAPI:
         swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True, "validatorUrl": None},
         responses=openapi.COMMON_PROBLEMS,
     )
-    app.state.settings = settings
     app.state.metrics = metrics
     app.state.draining = False
     with_key = openapi.with_key() if keys else {}
@@ -130,7 +132,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(operation_routes)
     app.add_api_route("/", _to_docs, include_in_schema=False)
     docs.install(app)
-    openapi.install(app)
+    openapi.install(app, settings.max_query_chars)
     problems.install(app)
     # the last is the outermost: even a refusal has its id and what a browser needs to read it
     app.add_middleware(

@@ -133,6 +133,10 @@ class Metrics:
         for histogram, stage_s in zip(seconds, took, strict=True):
             histogram.observe(stage_s)
 
+    def refused(self, slug: str) -> None:
+        """Count a request that the HTTP server refused before it was one."""
+        self.rejections.labels(slug).inc()
+
     def observe_request(self, method: str, route: str, status: int, took_s: float) -> None:
         """Count an answered request; ``route`` is a pattern, so that labels stay few."""
         method = method if method in _METHODS else "other"

@@ -46,7 +46,7 @@ def with_key() -> dict[str, Any]:
     return {"dependencies": [Depends(scheme) for scheme in schemes], "responses": {401: refusal}}
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, max_query_chars: int) -> None:
     """Have ``/openapi.json`` tell the limits that are set and the fields of the index that is open."""
     generate = app.openapi
 
@@ -55,12 +55,11 @@ def install(app: FastAPI) -> None:
         schemas = document["components"]["schemas"]
         search, batch = schemas["SearchRequest"]["properties"], schemas["BatchRequest"]["properties"]
         by_get = {each["name"]: each for each in document["paths"]["/v1/search"]["get"]["parameters"]}
-        max_query_chars = app.state.settings.max_query_chars
         search["query"]["maxLength"] = by_get["q"]["schema"]["maxLength"] = max_query_chars
         # each search is checked and answered for itself, so a bad one does not make a bad batch
         batch["searches"]["items"] = {"anyOf": [{"$ref": "#/components/schemas/SearchRequest"}, {"type": "object"}]}
         try:
-            contract = app.state.retriever.index.contract
+            contract = app.state.service.retriever.index.contract
         except XqgError:
             contract = None
         if contract is not None:

@@ -4,10 +4,11 @@ import functools
 from typing import Any
 
 from app.http11 import BoundedHttp, HttpLimits
+from app.metrics import Metrics
 from app.settings import Settings
 
 
-def server_options(settings: Settings) -> dict[str, Any]:
+def server_options(settings: Settings, metrics: Metrics) -> dict[str, Any]:
     """Options of ``uvicorn.run`` and ``uvicorn.Config``."""
     limits = HttpLimits(
         url_bytes=settings.max_url_bytes,
@@ -20,7 +21,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "port": settings.port,
         # named, not "auto", which would fall back to slower ones in silence
         "loop": "uvloop",
-        "http": functools.partial(BoundedHttp, limits=limits),
+        "http": functools.partial(BoundedHttp, limits=limits, refused=metrics.refused),
         "ws": "none",
         "lifespan": "on",
         "timeout_keep_alive": settings.keep_alive_s,

@@ -119,7 +119,8 @@ def built(demo_bundle: Bundle, small_corpus: SmallCorpus, tmp_path_factory: pyte
 def serving(settings: Settings) -> Iterator[str]:
     """The service on a real socket, in a thread of this process; yields its base URL."""
     free_port = settings.model_copy(update={"port": 0})
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), **server_options(free_port)))
+    app = create_app(settings)
+    server = uvicorn.Server(uvicorn.Config(app, **server_options(free_port, app.state.metrics)))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

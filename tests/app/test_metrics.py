@@ -1,5 +1,7 @@
 """Metrics: what an operator's queries may rely on, read as Prometheus reads it."""
 
+import socket
+import urllib.parse
 from types import SimpleNamespace
 from typing import Any
 
@@ -152,3 +154,16 @@ def test_an_answer_carries_its_timings_for_a_browser_too(client: httpx.Client) -
         timings = answer.json()["timings_ms"]
         assert set(timings) == set(STAGES)
         assert answer.headers["server-timing"] == ", ".join(f"{stage};dur={timings[stage]}" for stage in STAGES)
+
+
+def test_what_the_http_server_refuses_itself_is_counted_too(client: httpx.Client, service: str) -> None:
+    def malformed() -> float:
+        line = next(line for line in client.get("/metrics").text.splitlines() if 'reason="malformed-request"' in line)
+        return float(line.split()[-1])
+
+    before = malformed()
+    address = urllib.parse.urlsplit(service)
+    with socket.create_connection((str(address.hostname), address.port or 80)) as connection:
+        connection.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 400")
+    assert malformed() == before + 1

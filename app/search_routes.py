@@ -1,4 +1,4 @@
-"""HTTP only: translate and delegate."""
+"""Searches and passages over HTTP: translate and delegate."""
 
 import asyncio
 import contextlib
@@ -6,23 +6,20 @@ import json
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 
-from app import __version__, schemas
-from app.errors import ClientGone, InvalidRequest, NotReady, PassageNotFound, XqgError
+from app import schemas
+from app.errors import ClientGone, InvalidRequest, NotReady, PassageNotFound
 from app.languages import language_label
-from app.metrics import Metrics
 from app.openapi import problem
 from app.problems import log_if_unexpected, problem_from, problem_from_validation, slug_of
-from app.retriever import Retriever
 from app.schemas import SearchRequest, SearchResponse
-from app.settings import Settings
-from app.translate import encoder_info, index_info, server_timing, to_response, to_search
+from app.service import Service, ServiceDep
+from app.translate import server_timing, to_response, to_search
 
 T = TypeVar("T")
 
@@ -34,30 +31,7 @@ _SEARCH_PROBLEMS: dict[int | str, dict[str, Any]] = {
     504: _LATE,
 }
 
-
-async def get_retriever(request: Request) -> Retriever:
-    retriever: Retriever = request.app.state.retriever
-    return retriever
-
-
-async def get_settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
-
-
-async def get_metrics(request: Request) -> Metrics:
-    metrics: Metrics = request.app.state.metrics
-    return metrics
-
-
-# coroutines, since the framework would call functions on a thread of its pool, for every request
-RetrieverDep = Annotated[Retriever, Depends(get_retriever)]
-SettingsDep = Annotated[Settings, Depends(get_settings)]
-MetricsDep = Annotated[Metrics, Depends(get_metrics)]
-
 search_routes = APIRouter(prefix="/v1", tags=["search"])
-info_routes = APIRouter(prefix="/v1", tags=["operation"])
-operation_routes = APIRouter(tags=["operation"])
 
 
 async def until_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -84,30 +58,23 @@ async def until_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
         worker.cancel()
 
 
-async def _search(
-    body: SearchRequest, request: Request, retriever: Retriever, settings: Settings, metrics: Metrics
-) -> SearchResponse:
+async def _search(body: SearchRequest, request_id: str, service: Service) -> SearchResponse:
     """One search, alone or of a batch."""
-    if len(body.query) > settings.max_query_chars:
-        raise InvalidRequest(f"query: longer than {settings.max_query_chars:,} characters; ask a shorter question")
-    result = await retriever.search(to_search(body))
-    metrics.observe_search(language_label(body.lang, body.query), result)
-    return to_response(body.query, result, retriever, request.state.request_id)
+    longest = service.settings.max_query_chars
+    if len(body.query) > longest:
+        raise InvalidRequest(f"query: longer than {longest:,} characters; ask a shorter question")
+    result = await service.retriever.search(to_search(body))
+    service.metrics.observe_search(language_label(body.lang, body.query), result)
+    return to_response(body.query, result, service.retriever, request_id)
 
 
-async def _answer(
-    body: SearchRequest,
-    request: Request,
-    retriever: Retriever,
-    settings: Settings,
-    metrics: Metrics,
-) -> Response:
+async def _answer(body: SearchRequest, request: Request, service: Service) -> Response:
     """The one search of a request."""
     facts: dict[str, Any] = request.state.facts
     facts.update(lang=language_label(body.lang, body.query), top_k=body.top_k)
-    if settings.log_queries:
+    if service.settings.log_queries:
         facts["query"] = body.query
-    answer = await until_gone(request, _search(body, request, retriever, settings, metrics))
+    answer = await until_gone(request, _search(body, request.state.request_id, service))
     facts["hits"] = len(answer.hits)
     response = _json(answer)
     response.headers["Server-Timing"] = server_timing(answer.timings_ms)
@@ -125,20 +92,16 @@ def _json(model: BaseModel) -> Response:
 async def search(
     body: Annotated[SearchRequest, Body(openapi_examples=schemas.SEARCH_EXAMPLES)],
     request: Request,
-    retriever: RetrieverDep,
-    settings: SettingsDep,
-    metrics: MetricsDep,
+    service: ServiceDep,
 ) -> Response:
     """Ask in Arabic, Bengali, Finnish, Japanese, Korean, Russian or Telugu; get English passages."""
-    return await _answer(body, request, retriever, settings, metrics)
+    return await _answer(body, request, service)
 
 
 @search_routes.get("/search", response_model=SearchResponse, responses=_SEARCH_PROBLEMS, summary="The same by GET")
 async def search_by_get(
     request: Request,
-    retriever: RetrieverDep,
-    settings: SettingsDep,
-    metrics: MetricsDep,
+    service: ServiceDep,
     q: Annotated[schemas.QueryText, Query(description="The question.", examples=[schemas.LANGUAGES[-1].example])],
     top_k: Annotated[int, Query(ge=1, le=100)] = 10,
     lang: Annotated[schemas.LanguageTag | SkipJsonSchema[None], Query()] = None,
@@ -164,7 +127,7 @@ async def search_by_get(
     except ValidationError as error:
         errors = [each | {"loc": ("query", *each["loc"])} for each in error.errors(include_context=False)]
         raise RequestValidationError(errors) from error
-    return await _answer(body, request, retriever, settings, metrics)
+    return await _answer(body, request, service)
 
 
 @search_routes.post(
@@ -173,22 +136,20 @@ async def search_by_get(
     responses=_SEARCH_PROBLEMS,
     summary="Several searches at once",
 )
-async def search_batch(
-    body: schemas.BatchRequest, request: Request, retriever: RetrieverDep, settings: SettingsDep, metrics: MetricsDep
-) -> Response:
+async def search_batch(body: schemas.BatchRequest, request: Request, service: ServiceDep) -> Response:
     """One result or one error per search, in order; one bad search does not fail the others."""
     request_id = request.state.request_id
 
     async def one(fields: dict[str, Any]) -> schemas.BatchItem:
         try:
             item = SearchRequest.model_validate(fields)
-            return schemas.BatchItem(result=await _search(item, request, retriever, settings, metrics))
+            return schemas.BatchItem(result=await _search(item, request_id, service))
         except ValidationError as error:
             problem = problem_from_validation(error, request_id)
         except Exception as error:
             log_if_unexpected(error, request_id)
             problem = problem_from(error, request_id)
-        metrics.rejections.labels(slug_of(problem)).inc()
+        service.metrics.rejections.labels(slug_of(problem)).inc()
         return schemas.BatchItem(error=problem)
 
     async def every() -> list[schemas.BatchItem]:
@@ -204,8 +165,8 @@ async def search_batch(
     responses={404: problem("No such passage."), 422: _UNPROCESSABLE, 504: _LATE},
     summary="A passage by its docid",
 )
-async def passage(docid: str, request: Request, retriever: RetrieverDep) -> schemas.PassageModel:
-    found = await until_gone(request, retriever.passage(docid))
+async def passage(docid: str, request: Request, service: ServiceDep) -> schemas.PassageModel:
+    found = await until_gone(request, service.retriever.passage(docid))
     if found is None:
         raise PassageNotFound(f"the index has no passage {docid!r}; docids are case-sensitive")
     return schemas.PassageModel(
@@ -215,40 +176,3 @@ async def passage(docid: str, request: Request, retriever: RetrieverDep) -> sche
         metadata=dict(found.metadata),
         generated_queries=dict(found.generated_queries),
     )
-
-
-@info_routes.get("/info", summary="What runs here")
-async def info(retriever: RetrieverDep, settings: SettingsDep) -> schemas.Info:
-    try:
-        index = index_info(retriever.index)
-    except XqgError:
-        index = None
-    return schemas.Info(
-        version=__version__,
-        encoder=encoder_info(retriever.encoder),
-        index=index,
-        index_refused=retriever.index_refused,
-        limits={name: value for name, value in settings if name.startswith("max_") or name == "timeout_s"}
-        | {"max_batch_searches": schemas.MAX_BATCH_SEARCHES},
-    )
-
-
-@operation_routes.head("/healthz", include_in_schema=False)
-@operation_routes.get("/healthz", summary="The process lives")
-async def healthz() -> schemas.Health:
-    return schemas.Health()
-
-
-@operation_routes.head("/readyz", include_in_schema=False)
-@operation_routes.get("/readyz", summary="Searches can be answered")
-async def readyz(request: Request, retriever: RetrieverDep) -> schemas.Readiness:
-    """Embeds a canary and asks the index."""
-    if request.app.state.draining:
-        raise NotReady("the service is stopping; send requests elsewhere")
-    count = await retriever.check_ready()
-    return schemas.Readiness(collection=retriever.index.collection, passages=count)
-
-
-@operation_routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
-async def prometheus(metrics: MetricsDep) -> Response:
-    return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
