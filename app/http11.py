@@ -77,7 +77,8 @@ class BoundedHttp(HttpToolsProtocol):
             self._unfinished_bytes += len(data)
             # endless, so refused before it is whole: the parser keeps what it has not finished
             if self._unfinished_bytes > self._limits.url_bytes + self._limits.header_bytes:
-                self._refuse(self._too_long_url() if not self.headers else self._too_large_headers())
+                too_long = len(self.url) > self._limits.url_bytes
+                self._refuse(self._too_long_url() if too_long else self._too_large_headers())
         idle = self.cycle is None or self.cycle.response_complete
         if (self._in_head or idle) and self._patience is None and not self._ending:
             self._wait(self._head_is_late)

@@ -11,6 +11,7 @@ from typing import Any
 
 from app.errors import InvalidRequest
 from app.index.contract import FieldType
+from app.unicode import is_unicode
 
 _PYTHON_TYPES: dict[FieldType, tuple[type, ...]] = {
     "keyword": (str,),
@@ -71,7 +72,7 @@ def _checked(field: str, kind: FieldType, value: Any) -> Any:
     fits = isinstance(value, _PYTHON_TYPES[kind]) and (kind == "bool" or not isinstance(value, bool))
     if not fits:
         raise InvalidRequest(f"filter: {field} is a {kind} field; {_shown(value)} does not fit")
-    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+    if isinstance(value, str) and not is_unicode(value):
         raise InvalidRequest(f"filter: {field} holds text that is not Unicode")
     if isinstance(value, int | float) and not -(2**63) <= value < 2**63:  # NaN is in no range
         raise InvalidRequest(f"filter: {field} is out of range; numbers have 64 bits and are finite")
