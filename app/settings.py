@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     log_queries: bool = False
     """Put query texts into the log, and with ``otel`` leave them in traced URLs: they may be personal data."""
     otel: bool = False
-    """Send OpenTelemetry traces to ``OTEL_EXPORTER_OTLP_ENDPOINT``, else to port 4318; needs the extra ``otel``."""
+    """Send OpenTelemetry traces to ``OTEL_EXPORTER_OTLP_ENDPOINT``, else to port 4318 here; needs the extra `otel`."""
     engine: EngineName = "onnxruntime"
     """What runs the encoder.  ``openvino`` (extra of that name) is faster on CPUs with half-precision arithmetic."""
     device: DeviceChoice = "auto"

@@ -11,6 +11,7 @@ import argparse
 import json
 from collections import defaultdict
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from rich.console import Console
@@ -19,6 +20,7 @@ from rich.table import Table
 from app.bundle import Bundle, Side
 from app.cores import usable_cores
 from app.encoder import OnnxEncoder
+from app.engines import EngineName
 from app.vectors import Vectors
 from offline.batches import BatchEmbedder
 from offline.fuse import fuse
@@ -42,6 +44,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--questions", type=Path, required=True)
     parser.add_argument("--alpha", type=float, default=0.05)
+    parser.add_argument("--engine", choices=get_args(EngineName), default="onnxruntime", help="embeds the questions")
     args = parser.parse_args()
 
     run = Run(args.vectors)
@@ -57,7 +60,8 @@ def main() -> None:
     asked = [json.loads(line) for line in args.questions.read_text(encoding="utf-8").splitlines()]
     known = [question for question in asked if question["docid"] in row_of]
     bundle = Bundle.open(args.bundle)
-    embedder = BatchEmbedder(OnnxEncoder(bundle), usable_cores(), 512)
+    encoder = OnnxEncoder(bundle, engine=args.engine, callers=usable_cores())
+    embedder = BatchEmbedder(encoder, usable_cores(), 512)
     vectors = embedder.embed([question["question"] for question in known], Side.QUERY, lambda _: None)
     embedder.close()
     answers = [row_of[question["docid"]] for question in known]
@@ -69,6 +73,7 @@ def main() -> None:
         rows[question["lang"]].append(index)
         rows["all"].append(index)
     console = Console()
+    console.print(f"{encoder.engine.version}, {encoder.engine.arithmetic}")
     console.print(f"{len(known)} questions ({len(asked) - len(known)} without a passage here), {len(plain)} passages")
     table = Table("language", "questions", "R@1", "with xQG", "R@10", "with xQG ", "MRR", "with xQG  ")
     table.title = f"Without and with xQG, alpha {args.alpha:g}"
