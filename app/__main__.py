@@ -3,14 +3,18 @@
 import argparse
 import asyncio
 import contextlib
+import logging
+import os
 import shutil
 import signal
 import sys
+import threading
 
 import uvicorn
 from fastapi import FastAPI
 
 from app import __version__, logs
+from app.batcher import ENCODER_THREADS
 from app.describe import settings_help
 from app.drain import DrainingServer
 from app.errors import XqgError
@@ -19,6 +23,7 @@ from app.server import server_options
 from app.settings import Settings
 
 _STARTUP_FAILURE = 3  # what uvicorn's own command exits with
+_HANGS_AFTER_S = 1.0
 
 
 def main() -> int:
@@ -28,10 +33,10 @@ def main() -> int:
     try:
         settings = Settings.read()
         logs.configure(settings.log_format, settings.log_level)
-        app = create_app(settings)
         if arguments.check:
-            print(asyncio.run(_check(app)))
+            print(asyncio.run(_check(create_app(settings, index_wait_s=settings.timeout_s))))
             return 0
+        app = create_app(settings)
     except XqgError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return error.exit_code
@@ -39,7 +44,20 @@ def main() -> int:
     server = DrainingServer(config, app, settings.drain_delay_s)
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C, raised again once drained
         server.run()
-    return 0 if server.started else _STARTUP_FAILURE
+    code = 0 if server.started else _STARTUP_FAILURE
+    _leave_behind_what_hangs(code)
+    return code
+
+
+def _leave_behind_what_hangs(code: int) -> None:
+    """Python would wait for an encoder's thread that never ends, until somebody kills the process."""
+    for thread in threading.enumerate():
+        if thread.name.startswith(ENCODER_THREADS):
+            thread.join(_HANGS_AFTER_S)
+            if thread.is_alive():
+                logging.getLogger(__name__).error("an encoder thread hangs; it is left behind")
+                logging.shutdown()
+                os._exit(code)
 
 
 async def _check(app: FastAPI) -> str:
@@ -63,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m app",
         description="Serve cross-lingual retrieval over HTTP.  Settings are environment variables.",
-        epilog=f"{settings_help(width)}\n\nExit codes: 0 in order, 2 settings, bundle or device not fit, 1 any other.",
+        epilog=f"{settings_help(width)}\n\nExit codes: 0 in order, 2 settings, bundle or device not fit,\n"
+        "3 no port to listen on, 1 any other.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"xqg {__version__}")

@@ -18,6 +18,8 @@ from app.vectors import Vectors
 
 _LOG = logging.getLogger(__name__)
 _WINDOW = 256  # how far a batch looks down the queue
+ENCODER_THREADS = "encode"
+"""How the names of the encoder's threads begin."""
 _GATHER_S = 0.004  # a fraction of a batch; callers that were just answered are back by then
 
 
@@ -39,13 +41,11 @@ class Embedded:
     """How many were embedded together."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting(Generic[Item]):
     item: Item
     answer: asyncio.Future[Embedded]
     since: float = field(default_factory=time.perf_counter)
-    counted: bool = True
-    """Whether its tokens are in the queue's count."""
 
 
 class BatchObserver(Protocol):
@@ -86,7 +86,7 @@ class MicroBatcher(Generic[Item]):
         self._idle = threads
         self._running = 0
         self._workers: list[asyncio.Task[None]] = []
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="encode")
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=ENCODER_THREADS)
 
     def start(self) -> None:
         """Begin to work; needs a running event loop."""
@@ -97,8 +97,12 @@ class MicroBatcher(Generic[Item]):
         """Whether every worker is at work."""
         return bool(self._workers) and not any(worker.done() for worker in self._workers)
 
-    async def embed(self, item: Item) -> Embedded:
+    async def embed(self, item: Item, *, first: bool = False) -> Embedded:
         """Wait for a batch and return this item's row.  Cancelling drops the item.
+
+        Args:
+            first: before all that wait, and however much that is: for the readiness of a service
+                that is busy, which is not broken.
 
         Raises:
             Overloaded: too many tokens wait already.
@@ -107,16 +111,19 @@ class MicroBatcher(Generic[Item]):
         """
         if not self._workers:
             raise NotReady("the service is starting or stopping")
-        if self._waiting and self._tokens + len(item) > self._max_queue_tokens:
+        if not first and self._waiting and self._tokens + len(item) > self._max_queue_tokens:
             raise Overloaded("too many queries are waiting; send this one again later")
         waiting = _Waiting(item, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
+        self._waiting.insert(0 if first else len(self._waiting), waiting)
         self._count(1, len(item))
         self._arrived.set()
         try:
             return await waiting.answer
         except asyncio.CancelledError:
-            self._uncount(waiting)  # room for others at once, not when its turn comes
+            if waiting in self._waiting:  # room for others at once, not when its turn comes
+                self._waiting.remove(waiting)
+                self._uncount(waiting)
+                self._observer.dropped(1)
             raise
 
     async def close(self) -> None:
@@ -169,25 +176,21 @@ class MicroBatcher(Generic[Item]):
         """The item that waited longest, with others near it in length that fit the budget together.
 
         Near in length, so that little of the batch is padding; the oldest first, so that none
-        waits for ever.  Items that nobody waits for any more are dropped.
+        waits for ever.
         """
-        alive = [waiting for waiting in self._waiting if not waiting.answer.done()]
-        if len(alive) < len(self._waiting):
-            self._observer.dropped(len(self._waiting) - len(alive))
-        if not alive:
-            self._waiting.clear()
+        if not self._waiting:
             return []
-        oldest = len(alive[0].item)
-        share = -(-len(alive) // self._idle)  # leave as much to each other worker that is free
-        near = sorted(alive[1:_WINDOW], key=lambda waiting: abs(len(waiting.item) - oldest))
-        batch, width = [alive[0]], oldest
+        oldest = len(self._waiting[0].item)
+        share = -(-len(self._waiting) // self._idle)  # leave as much to each other worker that is free
+        near = sorted(self._waiting[1:_WINDOW], key=lambda waiting: abs(len(waiting.item) - oldest))
+        batch, width = [self._waiting[0]], oldest
         for waiting in near:
             width = max(width, len(waiting.item))
             if len(batch) == share or width * (len(batch) + 1) > self._max_batch_tokens:
                 break
             batch.append(waiting)
         taken = {id(waiting) for waiting in batch}
-        self._waiting = [waiting for waiting in alive if id(waiting) not in taken]
+        self._waiting = [waiting for waiting in self._waiting if id(waiting) not in taken]
         for waiting in batch:
             self._uncount(waiting)
         return batch
@@ -235,9 +238,7 @@ class MicroBatcher(Generic[Item]):
             batch[0].answer.set_exception(failure)
 
     def _uncount(self, waiting: _Waiting[Item]) -> None:
-        if waiting.counted:
-            waiting.counted = False
-            self._count(-1, -len(waiting.item))
+        self._count(-1, -len(waiting.item))
 
     def _count(self, queries: int, tokens: int) -> None:
         self._queries += queries

@@ -15,7 +15,7 @@ from app.index import PassageIndex
 from app.index.protocol import IndexSource, Live
 
 _LOG = logging.getLogger(__name__)
-_START_WAIT_S = 1.0
+START_WAIT_S = 1.0
 
 
 @dataclass(eq=False, slots=True)
@@ -56,12 +56,12 @@ class IndexKeeper:
         self._task: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
-        """Begin to open and to watch.  Waits a moment for the first attempt, but not for a server that hangs."""
+    async def start(self, wait_s: float = START_WAIT_S) -> None:
+        """Begin to open and to watch.  Waits so long for the first attempt, but not for a server that hangs."""
         tried = asyncio.Event()
         self._task = asyncio.create_task(self._keep(tried))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(tried.wait(), _START_WAIT_S)
+            await asyncio.wait_for(tried.wait(), wait_s)
 
     @property
     def index(self) -> PassageIndex:
@@ -111,7 +111,7 @@ class IndexKeeper:
             await asyncio.gather(self._task, return_exceptions=True)
         if self._serving is not None:
             await self._close(self._serving)
-        await asyncio.gather(*self._closing)
+        await self._until_closed()
         await self._source.close()
 
     def _current(self) -> _Serving:
@@ -156,7 +156,7 @@ class IndexKeeper:
 
     async def _open(self, live: Live) -> _Serving:
         live.contract.check_encoder(self._bundle, live.collection)
-        await asyncio.gather(*self._closing)  # it may be the one that was left a moment ago, and locked until closed
+        await self._until_closed()  # it may be the one that was left a moment ago, and locked until closed
         opened = _Serving(await self._source.open())
         try:
             opened.index.contract.check_encoder(self._bundle, opened.index.collection)  # it may have moved once more
@@ -211,6 +211,10 @@ class IndexKeeper:
             task = asyncio.create_task(self._close(serving))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+    async def _until_closed(self) -> None:
+        if self._closing:
+            await asyncio.wait(self._closing)  # which, unlike gather, does not cancel them with this
 
     async def _close(self, serving: _Serving) -> None:
         if serving.closed:

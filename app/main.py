@@ -4,7 +4,7 @@ import asyncio
 import functools
 import gc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -22,7 +22,7 @@ from app.guard import Guard
 from app.index import IndexLocation, ServerAccess, check_collection
 from app.index.source import index_source
 from app.invariance import check_batch_invariance
-from app.keeper import IndexKeeper
+from app.keeper import START_WAIT_S, IndexKeeper
 from app.keys import ApiKeys
 from app.metrics import Metrics
 from app.middleware import RequestContext
@@ -59,8 +59,11 @@ _GC_THRESHOLD = 20_000
 a search is in cycles."""
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, index_wait_s: float = START_WAIT_S) -> FastAPI:
     """Build the service.  The encoder is loaded here, the index when the app starts.
+
+    Args:
+        index_wait_s: how long the start waits for the index before it goes on without.
 
     Raises:
         ConfigurationError: settings, bundle or device are not fit to start with.
@@ -84,10 +87,10 @@ def create_app(settings: Settings) -> FastAPI:
     key = settings.qdrant_api_key
     access = ServerAccess(key.get_secret_value() if key else None, settings.qdrant_grpc_port, settings.timeout_s)
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def start(app: FastAPI, parts: AsyncExitStack) -> None:
         if tracing is not None:
             tracing.start()
+            parts.push_async_callback(asyncio.to_thread, tracing.close)
         batcher: MicroBatcher[Tokens] = MicroBatcher(
             functools.partial(encoder.encode, side=Side.QUERY),
             threads=threads,
@@ -104,14 +107,17 @@ def create_app(settings: Settings) -> FastAPI:
         metrics.follow(lambda: keeper.index if keeper.is_open else None)
         metrics.index_refused.set_function(lambda: keeper.refused is not None)
         metrics.index_failing.set_function(lambda: keeper.is_failing)
+        parts.push_async_callback(batcher.close)
         batcher.start()
-        await keeper.start()
+        parts.push_async_callback(keeper.close)
+        await keeper.start(index_wait_s)
         _spare_the_collector()
-        yield
-        await keeper.close()
-        await batcher.close()
-        if tracing is not None:
-            await asyncio.to_thread(tracing.close)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as parts:  # each is closed, whatever becomes of the others
+            await start(app, parts)
+            yield
 
     app: FastAPI = FastAPIOffline(  # Swagger UI from the package, not from a CDN
         telemetry={**_NO_TELEMETRY, **(tracing.telemetry if tracing is not None else {})},

@@ -8,6 +8,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.errors import XqgError
 from app.index.contract import FieldType, IndexContract
+from app.index.filters import MAX_VALUES
 
 Schema = dict[str, Any]
 
@@ -27,6 +28,7 @@ COMMON_PROBLEMS: dict[int | str, Schema] = {
     413: problem("The body is too large."),
     414: problem("The URL is too long."),
     431: problem("The headers are too large or too many."),
+    500: problem("The encoder failed on this query, or the service in a way that only its log tells."),
     503: problem(
         "No index that belongs to the encoder is open, it does not answer, or too many clients are connected.",
         temporary=True,
@@ -60,7 +62,7 @@ def install(app: FastAPI, max_query_chars: int) -> None:
         batch["searches"]["items"] = {"anyOf": [{"$ref": "#/components/schemas/SearchRequest"}, {"type": "object"}]}
         try:
             contract = app.state.service.retriever.index.contract
-        except XqgError:
+        except (XqgError, AttributeError):  # none is open, or the service has not begun
             contract = None
         if contract is not None:
             _fit(schemas, contract)
@@ -94,9 +96,8 @@ def _condition(kind: FieldType, name: str) -> Schema:
         "bool": {"type": "boolean"},
     }
     value = values[kind]
-    several: Schema = {"type": "array", "items": value, "minItems": 1}
-    if kind == "float":
-        several["maxItems"] = 1
+    most = 1 if kind == "float" else MAX_VALUES
+    several: Schema = {"type": "array", "items": value, "minItems": 1, "maxItems": most}
     inverse = {
         "type": "object",
         "properties": {"not": {"$ref": f"#/components/schemas/{name}"}},

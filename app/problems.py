@@ -17,6 +17,7 @@ from app.errors import InvalidRequest, MalformedRequest, RequestTimeout, Request
 from app.schemas import FieldProblem, ProblemModel
 
 _LOG = logging.getLogger(__name__)
+_MOST_FIELDS = 20  # a body may hold a hundred thousand wrong ones
 _TYPE = "urn:xqg:problem:"
 
 
@@ -48,9 +49,11 @@ def problem_from_validation(error: RequestValidationError | ValidationError, req
         FieldProblem(
             field=".".join(map(str, each["loc"][place:])) or "body", message=each["msg"].removeprefix("Value error, ")
         )
-        for each in errors
+        for each in errors[:_MOST_FIELDS]
     ]
     detail = "; ".join(f"{each.field}: {each.message}" for each in fields[:5])
+    if len(errors) > 5:
+        detail += f"; and {len(errors) - 5:,} more"
     return problem_from(InvalidRequest(detail), request_id).model_copy(update={"errors": fields})
 
 

@@ -1,5 +1,6 @@
 """QueryCache: vectors of recent queries, so that a question asked again needs no encoder."""
 
+from array import array
 from dataclasses import replace
 from typing import Protocol
 
@@ -27,14 +28,14 @@ class QueryCache:
     """
 
     def __init__(self, queries: int, observer: CacheObserver) -> None:
-        self._kept: LRUCache[tuple[int, ...], Embedded] = LRUCache(queries)
+        self._kept: LRUCache[bytes, Embedded] = LRUCache(queries)
         self._observer = observer
 
     def get(self, tokens: Tokens) -> Embedded | None:
         """What was embedded, as something that took no time; None where it is not there."""
         if not self._kept.maxsize:
             return None
-        found = self._kept.get(tuple(tokens.ids))
+        found = self._kept.get(_key(tokens))
         if found is None:
             self._observer.cache_miss()
         else:
@@ -45,4 +46,8 @@ class QueryCache:
         if self._kept.maxsize:
             # a row of its own, which does not keep the whole matrix of its batch
             vector = embedded.vector.copy()
-            self._kept[tuple(tokens.ids)] = replace(embedded, vector=vector, queue_s=0, encode_s=0, batch_queries=0)
+            self._kept[_key(tokens)] = replace(embedded, vector=vector, queue_s=0, encode_s=0, batch_queries=0)
+
+
+def _key(tokens: Tokens) -> bytes:
+    return array("i", tokens.ids).tobytes()

@@ -11,7 +11,7 @@ import numpy as np
 from app.batcher import Embedded, MicroBatcher
 from app.bundle import Side
 from app.encoder import OnnxEncoder, Tokens
-from app.errors import DeadlineExceeded, InvalidRequest, NotReady, Overloaded
+from app.errors import DeadlineExceeded, InvalidRequest, NotReady
 from app.index.filters import parse_filter
 from app.index.protocol import PassageIndex
 from app.keeper import IndexKeeper
@@ -82,6 +82,8 @@ class Retriever:
         self._cache = cache
         self._canaries = [canary for canary in encoder.bundle.manifest.canaries if canary.side is Side.QUERY]
         self._next_canary = 0
+        self._explaining = asyncio.Semaphore(1)
+        self._checking: asyncio.Task[int] | None = None
 
     @property
     def index(self) -> PassageIndex:
@@ -130,7 +132,10 @@ class Retriever:
         with self._spans.stage("search", {"xqg.collection": index.collection, "xqg.top_k": search.top_k}):
             hits = await index.query(embedded.vector, search.top_k, conditions, search.min_score, deadline)
         search_s = time.perf_counter() - asked
-        matched = await self._explain(embedded, hits[:EXPLAINED_HITS]) if search.explain else []
+        matched = []
+        if search.explain:
+            async with self._explaining:
+                matched = await self._explain(embedded, hits[:EXPLAINED_HITS])
         return SearchResult(
             hits=hits,
             matched_queries=matched,
@@ -153,7 +158,7 @@ class Retriever:
     async def _explain(self, embedded: Embedded, hits: Sequence[Hit]) -> list[list[MatchedQuery]]:
         """Embed the hits' generated queries as queries are and rank them against the caller's.
 
-        One hit after the other, so that an explanation takes its turns among the searches.
+        One explanation at a time and one hit after the other, so that it takes its turns among the searches.
         """
         matched = []
         for hit in hits:
@@ -190,10 +195,17 @@ class Retriever:
         Raises:
             XqgError: something does not hold, in words for the operator (503).
         """
-        with self._keeper.lease() as index:
-            return await self._check(index)
+        # those who ask while others do get the same answer: a probe costs an embedding and a count
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.ensure_future(self._check())
+            self._checking.add_done_callback(asyncio.Task.exception)  # looked at, should nobody wait any more
+        return await asyncio.shield(self._checking)
 
-    async def _check(self, index: PassageIndex) -> int:
+    async def _check(self) -> int:
+        with self._keeper.lease() as index:
+            return await self._ask_canary(index)
+
+    async def _ask_canary(self, index: PassageIndex) -> int:
         if not self._batcher.alive:
             raise NotReady("an encoder thread has stopped; restart the service")
         canary = self._canaries[self._next_canary % len(self._canaries)]
@@ -201,10 +213,8 @@ class Retriever:
         try:
             async with asyncio.timeout(self._timeout_s) as limit:
                 (tokens,) = self.encoder.tokenize([canary.text], Side.QUERY)
-                try:
-                    embedded = await self._batcher.embed(tokens)
-                except Overloaded:  # busy is not broken: out of rotation it would only load the others
-                    return await index.count(limit.when())
+                # busy is not broken: out of rotation, a service would only load the others
+                embedded = await self._batcher.embed(tokens, first=True)
                 await index.query(embedded.vector, 1, deadline=limit.when())
                 count = await index.count(limit.when())
         except (TimeoutError, DeadlineExceeded) as error:

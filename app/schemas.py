@@ -92,7 +92,8 @@ class SearchRequest(BaseModel):
     min_score: float | None = Field(default=None, allow_inf_nan=False, description="Leave out hits below this score.")
     explain: bool = Field(
         default=False,
-        description=f"Add the generated queries closest to the question, to the first {EXPLAINED_HITS} hits.",
+        description=f"Add the generated queries closest to the question, to the first {EXPLAINED_HITS} hits; "
+        "not in a batch.",
     )
 
 

@@ -143,6 +143,8 @@ async def search_batch(body: schemas.BatchRequest, request: Request, service: Se
     async def one(fields: dict[str, Any]) -> schemas.BatchItem:
         try:
             item = SearchRequest.model_validate(fields)
+            if item.explain:  # hundreds of embeddings each
+                raise InvalidRequest("explain: ask for it in a search of its own, not in a batch")
             return schemas.BatchItem(result=await _search(item, request_id, service))
         except ValidationError as error:
             problem = problem_from_validation(error, request_id)

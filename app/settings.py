@@ -66,8 +66,8 @@ class Settings(BaseSettings):
     """Threads of one batch: 2 answer a lone client a third sooner, and many clients some 5 % slower."""
     max_batch_tokens: int = Field(default=128, ge=1)
     """Padded tokens per batch; a longer query is a batch of its own.  More tokens mean more padding."""
-    max_queue_tokens: int = Field(default=16_384, ge=1)
-    """Tokens that may wait; beyond that a search is answered 429."""
+    max_queue_tokens: int = Field(default=8_192, ge=1)
+    """Tokens that may wait, two seconds of work for two cores; beyond that a search is answered 429."""
     query_cache: int = Field(default=1_024, ge=0)
     """Recent queries whose vectors are kept, 2 kB each, so that they need no encoder; 0 keeps none."""
     timeout_s: float = Field(default=10, gt=0)

@@ -19,6 +19,7 @@ _PYTHON_TYPES: dict[FieldType, tuple[type, ...]] = {
     "float": (int, float),
     "bool": (bool,),
 }
+MAX_VALUES = 1_000
 _BOUNDS = ("gt", "gte", "lt", "lte")
 
 
@@ -57,6 +58,8 @@ def _condition(field: str, kind: FieldType, wanted: Any) -> Condition:
             raise InvalidRequest(f"filter: {field} is a {kind} field; a range takes {', '.join(_BOUNDS)} on numbers")
         return Condition(field, bounds={bound: _checked(field, kind, value) for bound, value in wanted.items()})
     values = wanted if isinstance(wanted, list) else [wanted]
+    if len(values) > MAX_VALUES:
+        raise InvalidRequest(f"filter: {field} has {len(values):,} values; name at most {MAX_VALUES:,}")
     if not values:
         raise InvalidRequest(f"filter: {field} has an empty list; name at least one value")
     checked = tuple(_checked(field, kind, value) for value in values)

@@ -303,32 +303,68 @@ async def test_an_encoder_that_loses_a_row_fails_its_batch_and_no_worker() -> No
     await batcher.close()
 
 
-async def test_a_query_that_comes_while_others_run_waits_for_its_share_but_a_moment_only() -> None:
+async def two_batches_of_two(batcher: MicroBatcher[str], encoder: HeldEncoder) -> list[asyncio.Task[float]]:
+    """Run two batches, and let one of them through."""
+    encoder.gate.clear()
+    tasks = await submit(batcher, "a", "b", "c", "d")
+    await until_entered(encoder)
+    await until_entered(encoder)
+    assert encoder.seen == [["a", "b"], ["c", "d"]]
+    encoder.open_once()
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    return tasks
+
+
+async def test_a_query_that_comes_while_others_run_waits_for_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.batcher._GATHER_S", 30)
     encoder = HeldEncoder()
     async with running(encoder, Observer(), threads=2) as batcher:
-        encoder.gate.clear()
-        first = await submit(batcher, "a", "b", "c", "d")
-        await until_entered(encoder)
-        await until_entered(encoder)  # two batches of two
-        assert encoder.seen == [["a", "b"], ["c", "d"]]
-        encoder.open_once()
-        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-        # two run still, so the share is two: the first waits for the second
-        others = await submit(batcher, "e")
-        others += await submit(batcher, "f")
+        tasks = await two_batches_of_two(batcher, encoder)
+        tasks += await submit(batcher, "e")  # two run still: the share of three is two
+        tasks += await submit(batcher, "f")
         await until_entered(encoder)
         assert encoder.seen[2:] == [["e", "f"]]
         encoder.gate.set()
-        await asyncio.gather(*first, *others)
-        # and alone beside two that run, it goes when the moment is over
-        encoder.gate.clear()
-        running_now = await submit(batcher, "g", "h", "i")
+        await asyncio.gather(*tasks)
+
+
+async def test_a_query_that_waits_for_its_share_in_vain_goes_alone() -> None:
+    encoder = HeldEncoder()
+    async with running(encoder, Observer(), threads=2) as batcher:
+        tasks = await two_batches_of_two(batcher, encoder)
+        tasks += await submit(batcher, "e")
         await until_entered(encoder)
-        await until_entered(encoder)
-        encoder.open_once()
-        await asyncio.wait(running_now, return_when=asyncio.FIRST_COMPLETED)
-        lone = await submit(batcher, "j")
-        await until_entered(encoder)
-        assert encoder.seen[-1] == ["j"]
+        assert encoder.seen[2:] == [["e"]]
         encoder.gate.set()
-        await asyncio.gather(*running_now, *lone)
+        await asyncio.gather(*tasks)
+
+
+async def test_a_first_item_goes_before_all_that_wait_however_many() -> None:
+    encoder = HeldEncoder()
+    async with running(encoder, Observer(), max_batch_tokens=5, max_queue_tokens=10) as batcher:
+        encoder.gate.clear()
+        others = await submit(batcher, "inside")
+        await until_entered(encoder)
+        others += await submit(batcher, "first", "again")
+        with pytest.raises(Overloaded):
+            await batcher.embed("refused")
+        canary = asyncio.create_task(batcher.embed("canary", first=True))
+        await asyncio.sleep(0)
+        encoder.gate.set()
+        await asyncio.gather(canary, *others)
+    assert encoder.seen == [["inside"], ["canary"], ["first"], ["again"]]
+
+
+async def test_what_is_given_up_leaves_nothing_behind_while_the_encoder_hangs() -> None:
+    encoder, observer = HeldEncoder(), Observer()
+    async with running(encoder, observer) as batcher:
+        encoder.gate.clear()
+        hangs = await submit(batcher, "hangs")
+        await until_entered(encoder)
+        for task in await submit(batcher, *["gone"] * 20):
+            task.cancel()
+        await asyncio.sleep(0)
+        assert (observer.dropped_queries, observer.waiting_tokens) == (20, 0)
+        assert batcher._waiting == []
+        encoder.gate.set()
+        await hangs[0]

@@ -365,3 +365,22 @@ def test_a_caller_that_hangs_up_leaves_the_service_well(client: httpx.Client, se
     assert post(client, query=TELUGU, top_k=1).json()["hits"][0]["docid"] == "Eiffel Tower"
     metrics = client.get("/metrics").text
     assert 'route="/v1/search",status="499"' in metrics  # hung up, and no failure of the service
+
+
+def test_a_body_of_many_wrong_fields_gets_a_short_answer(client: httpx.Client) -> None:
+    body = {"query": "x"} | {f"wrong{number}": 1 for number in range(5_000)}
+    details = problem(client.post("/v1/search", json=body), 422, "invalid-request")
+    assert len(details["errors"]) == 20
+    assert details["detail"].endswith("; and 4,995 more")
+
+
+def test_a_filter_of_too_many_values_is_a_422(client: httpx.Client) -> None:
+    values = [str(number) for number in range(1_001)]
+    details = problem(post(client, query="x", filter={"topic": values}), 422, "invalid-request")
+    assert "name at most 1,000" in details["detail"]
+
+
+def test_a_batch_does_not_explain(client: httpx.Client) -> None:
+    searches = [{"query": "x", "explain": True}, {"query": "x"}]
+    refused, answered = client.post("/v1/search/batch", json={"searches": searches}).json()["results"]
+    assert (refused["error"]["status"], len(answered["result"]["hits"])) == (422, 10)

@@ -1,5 +1,6 @@
 """schemathesis over the whole OpenAPI document of the real service, all checks on."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,7 @@ def fuzz(url: str, folder: Path, *options: str) -> str:
 def test_the_service_does_what_its_document_says(service: str, tmp_path: Path) -> None:
     operations = sum(len(methods) for methods in httpx.get(f"{service}/openapi.json").json()["paths"].values())
     report = fuzz(service, tmp_path, "--max-examples", "10")
-    assert f"Tested: {operations}" in report
+    assert re.search(rf"Tested: {operations}\b", report), report
 
 
 def test_with_keys_no_route_that_needs_one_answers_without(

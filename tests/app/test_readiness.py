@@ -1,5 +1,6 @@
 """Readiness: what it must notice, with faults that the test stages."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -9,7 +10,7 @@ import pytest
 from app.batcher import Embedded
 from app.bundle import Bundle
 from app.encoder import OnnxEncoder, Tokens
-from app.errors import InvalidRequest, NotReady, Overloaded
+from app.errors import InvalidRequest, NotReady
 from app.metrics import Metrics
 from app.passages import Hit
 from app.query_cache import QueryCache
@@ -26,9 +27,8 @@ class StagedBatcher:
         self._fault = fault
         self.alive = fault != "dead"
 
-    async def embed(self, tokens: Tokens) -> Embedded:
-        if self._fault == "full":
-            raise Overloaded("full")
+    async def embed(self, tokens: Tokens, *, first: bool = False) -> Embedded:
+        assert first
         (vector,) = self._encoder.encode([tokens], "query")  # type: ignore[arg-type]
         return Embedded(-vector if self._fault == "wrong vectors" else vector, 0, 0)
 
@@ -63,9 +63,16 @@ def retriever(encoder: OnnxEncoder, fault: str = "", count: int = 3, keeps_queri
     )  # type: ignore[arg-type]
 
 
-async def test_a_service_whose_parts_are_well_is_ready_and_so_is_a_busy_one(encoder: OnnxEncoder) -> None:
+async def test_a_service_whose_parts_are_well_is_ready(encoder: OnnxEncoder) -> None:
     assert await retriever(encoder).check_ready() == 3
-    assert await retriever(encoder, "full").check_ready() == 3
+
+
+async def test_those_who_ask_at_once_share_one_check(encoder: OnnxEncoder) -> None:
+    asked = retriever(encoder)
+    assert await asyncio.gather(*(asked.check_ready() for _ in range(5))) == [3] * 5
+    assert asked._next_canary == 1
+    assert await asked.check_ready() == 3
+    assert asked._next_canary == 2
 
 
 @pytest.mark.parametrize(
