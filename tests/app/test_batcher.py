@@ -303,39 +303,56 @@ async def test_an_encoder_that_loses_a_row_fails_its_batch_and_no_worker() -> No
     await batcher.close()
 
 
-async def two_batches_of_two(batcher: MicroBatcher[str], encoder: HeldEncoder) -> list[asyncio.Task[float]]:
-    """Run two batches, and let one of them through."""
-    encoder.gate.clear()
+class SeparatelyHeldEncoder(HeldEncoder):
+    """Each batch waits at a gate of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gates: list[threading.Event] = []
+
+    def __call__(self, batch: Sequence[str]) -> Vectors:
+        gate = threading.Event()
+        self.gates.append(gate)
+        self.seen.append(list(batch))
+        self.entered.release()
+        assert gate.wait(30)
+        return np.array([[len(text)] for text in batch], np.float32)
+
+
+async def two_batches_of_two(batcher: MicroBatcher[str], encoder: SeparatelyHeldEncoder) -> list[asyncio.Task[float]]:
+    """Run two batches, and let the first of them through."""
     tasks = await submit(batcher, "a", "b", "c", "d")
     await until_entered(encoder)
     await until_entered(encoder)
-    assert encoder.seen == [["a", "b"], ["c", "d"]]
-    encoder.open_once()
+    assert sorted(encoder.seen) == [["a", "b"], ["c", "d"]]
+    encoder.gates[0].set()
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     return tasks
 
 
 async def test_a_query_that_comes_while_others_run_waits_for_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.batcher._GATHER_S", 30)
-    encoder = HeldEncoder()
+    encoder = SeparatelyHeldEncoder()
     async with running(encoder, Observer(), threads=2) as batcher:
         tasks = await two_batches_of_two(batcher, encoder)
         tasks += await submit(batcher, "e")  # two run still: the share of three is two
         tasks += await submit(batcher, "f")
         await until_entered(encoder)
         assert encoder.seen[2:] == [["e", "f"]]
-        encoder.gate.set()
+        for gate in encoder.gates:
+            gate.set()
         await asyncio.gather(*tasks)
 
 
 async def test_a_query_that_waits_for_its_share_in_vain_goes_alone() -> None:
-    encoder = HeldEncoder()
+    encoder = SeparatelyHeldEncoder()
     async with running(encoder, Observer(), threads=2) as batcher:
         tasks = await two_batches_of_two(batcher, encoder)
         tasks += await submit(batcher, "e")
         await until_entered(encoder)
         assert encoder.seen[2:] == [["e"]]
-        encoder.gate.set()
+        for gate in encoder.gates:
+            gate.set()
         await asyncio.gather(*tasks)
 
 
