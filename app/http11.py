@@ -49,6 +49,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._refusal: XqgError | None = None
         self._patience: asyncio.TimerHandle | None = None  # with a client that sends
         self._reader_patience: asyncio.TimerHandle | None = None  # with one that should read
+        self.access_log = False  # its lines hold questions; uvicorn turns it on wherever its logger has a handler
 
     # -- the transport's callbacks ---------------------------------------------------------------
 
