@@ -122,7 +122,7 @@ class MicroBatcher(Generic[Item]):
         except asyncio.CancelledError:
             if waiting in self._waiting:  # room for others at once, not when its turn comes
                 self._waiting.remove(waiting)
-                self._uncount(waiting)
+                self._count(-1, -len(waiting.item))
                 self._observer.dropped(1)
             raise
 
@@ -192,7 +192,7 @@ class MicroBatcher(Generic[Item]):
         taken = {id(waiting) for waiting in batch}
         self._waiting = [waiting for waiting in self._waiting if id(waiting) not in taken]
         for waiting in batch:
-            self._uncount(waiting)
+            self._count(-1, -len(waiting.item))
         return batch
 
     async def _run(self, batch: list[_Waiting[Item]]) -> None:
@@ -236,9 +236,6 @@ class MicroBatcher(Generic[Item]):
             failure = EncodingFailed("the encoder failed on this query; send it again, or ask in other words")
             failure.__cause__ = error
             batch[0].answer.set_exception(failure)
-
-    def _uncount(self, waiting: _Waiting[Item]) -> None:
-        self._count(-1, -len(waiting.item))
 
     def _count(self, queries: int, tokens: int) -> None:
         self._queries += queries

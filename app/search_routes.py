@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from app import schemas
 from app.errors import ClientGone, InvalidRequest, NotReady, PassageNotFound
+from app.fields import LanguageTag, QueryText, SpelledBool
 from app.languages import language_label
 from app.openapi import problem
 from app.problems import log_if_unexpected, problem_from, problem_from_validation, slug_of
@@ -102,12 +103,12 @@ async def search(
 async def search_by_get(
     request: Request,
     service: ServiceDep,
-    q: Annotated[schemas.QueryText, Query(description="The question.", examples=[schemas.LANGUAGES[-1].example])],
+    q: Annotated[QueryText, Query(description="The question.", examples=[schemas.LANGUAGES[-1].example])],
     top_k: Annotated[int, Query(ge=1, le=100)] = 10,
-    lang: Annotated[schemas.LanguageTag | SkipJsonSchema[None], Query()] = None,
+    lang: Annotated[LanguageTag | SkipJsonSchema[None], Query()] = None,
     filter: Annotated[str | SkipJsonSchema[None], Query(description="The filter as JSON.")] = None,
     min_score: Annotated[float | SkipJsonSchema[None], Query(allow_inf_nan=False)] = None,
-    explain: schemas.SpelledBool = False,
+    explain: SpelledBool = False,
 ) -> Response:
     """The parameters are the fields of the POST body; `q` is its `query`."""
     try:

@@ -44,4 +44,5 @@ class IndexLocation:
                 return cls(url=text)
         except ValueError:  # a port that is no number, or out of range
             pass
-        raise ConfigurationError(f"{text!r} is no index; write edge:<folder> or http://host:port")
+        shown = re.sub("//[^/]*@", "//…@", text)  # a password does not belong in a log
+        raise ConfigurationError(f"{shown!r} is no index; write edge:<folder> or http://host:port")

@@ -82,6 +82,9 @@ def test_an_index_is_an_edge_folder_or_a_url() -> None:
     for text in ("qdrant:6333", "edge:", "", "http://", "http://host:abc", "http://host:99999"):
         with pytest.raises(ConfigurationError, match="write edge:<folder> or http://host:port"):
             IndexLocation.parse(text)
+    with pytest.raises(ConfigurationError) as caught:
+        IndexLocation.parse("https://user:secret@host:abc")
+    assert "secret" not in str(caught.value)
 
 
 def test_every_error_has_a_row_and_unknown_ones_are_500() -> None:
