@@ -42,10 +42,12 @@ def main() -> int:
         return error.exit_code
     config = uvicorn.Config(app, **server_options(settings, app.state.metrics))
     server = DrainingServer(config, app, settings.drain_delay_s)
-    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C, raised again once drained
-        server.run()
-    code = 0 if server.started else _STARTUP_FAILURE
-    _leave_behind_what_hangs(code)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C, raised again once drained
+            server.run()
+    finally:  # after SIGTERM by way of SystemExit
+        code = 0 if server.started else _STARTUP_FAILURE
+        _leave_behind_what_hangs(code)
     return code
 
 

@@ -33,14 +33,22 @@ class Service:
 
 
 @contextmanager
-def service(log: Path, **settings: object) -> Iterator[Service]:
-    """Run the service as an operator does, with settings as in its environment, until the block ends."""
+def service(log: Path, program: str | None = None, **settings: object) -> Iterator[Service]:
+    """Run the service as an operator does, with settings as in its environment, until the block ends.
+
+    Args:
+        program: Python to run in place of ``python -m app``, for a fault inside the process.
+    """
     port = free_port()
     variables = {f"XQG_{name.upper()}": str(value) for name, value in (settings | {"port": port}).items()}
     url = f"http://127.0.0.1:{port}"
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app"], cwd=ROOT, env=os.environ | variables, stdout=sink, stderr=sink
+            [sys.executable, *(["-c", program] if program else ["-m", "app"])],
+            cwd=ROOT,
+            env=os.environ | variables,
+            stdout=sink,
+            stderr=sink,
         )
     try:
         until(lambda: process.poll() is not None or _answers(f"{url}/readyz"))

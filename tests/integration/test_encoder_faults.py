@@ -3,6 +3,7 @@
 The faults are put around the real encoder; nobody can make it fail by asking.
 """
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from app.encoder import OnnxEncoder, Tokens
 from app.settings import Settings
 from app.vectors import Vectors
 from tests.builds import Builds, of_one_index
+from tests.processes import service
 from tests.tally import Tally, answers_again, searching, until
 
 POISON = "poison poison poison poison poison"
@@ -115,3 +117,30 @@ def test_the_clock_jumps(url: str, tally: Tally, monkeypatch: pytest.MonkeyPatch
         assert httpx.get(f"{url}/readyz").status_code == 200
     assert not tally.lost
     assert not tally.refused
+
+
+def test_an_encoder_that_hangs_for_ever_does_not_hold_up_the_end(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    index, hangs = tmp_path / "index", tmp_path / "hangs"
+    Builds(tiny_bundle.encoder, folder=index).build("a")
+    program = f"""
+import os, sys, time
+from app.__main__ import main
+from app.encoder import OnnxEncoder
+
+encode = OnnxEncoder.encode
+
+def hang(*args, **kwargs):
+    while os.path.exists({str(hangs)!r}):
+        time.sleep(1)
+    return encode(*args, **kwargs)
+
+OnnxEncoder.encode = hang
+sys.exit(main())
+"""
+    settings = {"bundle": tiny_bundle.folder, "index": f"edge:{index}", "timeout_s": 0.5, "query_cache": 0}
+    with service(tmp_path / "log", program, **settings) as running:
+        hangs.touch()
+        assert search(running.url, "hangs").status_code == 504
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(60) == 0
+        assert "an encoder thread hangs; it is left behind" in running.log.read_text()
