@@ -45,7 +45,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._began_now = False  # within the bytes at hand
         self._unfinished_bytes = 0
         self._crowded = False
-        self._ending = False  # the last answer is out; what still comes is thrown away
+        self._ending = False  # what still comes is thrown away
         self._refusal: XqgError | None = None
         self._patience: asyncio.TimerHandle | None = None  # with a client that sends
         self._reader_patience: asyncio.TimerHandle | None = None  # with one that should read
@@ -138,7 +138,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._refuse(self._refusal or MalformedRequest("this is no HTTP/1.1 request"))
 
     def on_response_complete(self) -> None:
-        if self._ending:
+        if self._ending and not self.pipeline:
             self.server_state.total_requests += 1
         else:
             super().on_response_complete()
@@ -164,9 +164,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _refuse(self, error: XqgError) -> None:
         """Answer a request that cannot be read, and end the connection."""
-        cycle = self.cycle
+        cycle = self.cycle  # the latest; earlier ones may be under way before it
         if cycle is not None and not cycle.response_complete:
-            if self._in_head:  # an earlier request is being answered: that answer comes first, and is the last
+            if self._in_head:  # what came before it is answered first, and nothing after that
                 cycle.keep_alive = False
                 self._ending = True
                 return
@@ -191,9 +191,13 @@ class BoundedHttp(HttpToolsProtocol):
     def _end(self) -> None:
         """Close once the client has had time to read: a socket closed on unread input resets, and takes the
         answer with it.  So say that nothing more comes, and throw away what does."""
+        if self.transport.is_closing():
+            return
         self._unset_keepalive_if_required()
         self._ending = True
-        if self._in_head or self.cycle is None or self.cycle.more_body or self.pipeline:
+        unread = self._in_head or self.cycle is None or self.cycle.more_body or self.pipeline
+        self.pipeline.clear()  # never to be answered
+        if unread:
             self.flow.resume_reading()
             if self.transport.can_write_eof():
                 self.transport.write_eof()
