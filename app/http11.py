@@ -27,7 +27,7 @@ class HttpLimits:
     header_bytes: int
     connections: int
     timeout_s: float
-    """To send a head; to take in an answer; and to hang up after the last one."""
+    """To send the headers; to take in an answer; to hang up after the last one.  The body's is the middleware's."""
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -42,8 +42,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._limits = limits
         self._refused = refused
         self._in_head = False  # between a request's first byte and its blank line
-        self._began_now = False  # within the bytes at hand
-        self._unfinished_bytes = 0
+        self._unfinished_bytes = 0  # of a head, or of trailers, which the parser keeps until they are whole
+        self._progressed = False  # within the bytes at hand
         self._crowded = False
         self._ending = False  # what still comes is thrown away
         self._refusal: XqgError | None = None
@@ -58,7 +58,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._crowded = len(self.connections) > self._limits.connections
         if len(self.connections) > self._limits.connections + _SPARE_CONNECTIONS:
             self._write_problem(TooManyConnections("too many clients are connected; come back later"))
-            transport.close()
+            self._close()
             return
         self._wait(self._head_is_late)
 
@@ -71,16 +71,11 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._ending:
             return
-        self._began_now = False
+        self._progressed = False
         super().data_received(data)
-        if self._in_head and not self._began_now:
-            self._unfinished_bytes += len(data)
-            # endless, so refused before it is whole: the parser keeps what it has not finished
-            if self._unfinished_bytes > self._limits.url_bytes + self._limits.header_bytes:
-                too_long = len(self.url) > self._limits.url_bytes
-                self._refuse(self._too_long_url() if too_long else self._too_large_headers())
-        idle = self.cycle is None or self.cycle.response_complete
-        if (self._in_head or idle) and self._patience is None and not self._ending:
+        self._unfinished_bytes = 0 if self._progressed else self._unfinished_bytes + len(data)
+        self._refuse_the_endless()
+        if (self._in_head or not self._answering) and self._patience is None and not self._ending:
             self._wait(self._head_is_late)
 
     def pause_writing(self) -> None:
@@ -94,21 +89,20 @@ class BoundedHttp(HttpToolsProtocol):
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
-        super().timeout_keep_alive_handler()
-        self._wait(self.transport.abort)  # close() waits for an answer to be read, for ever
+        self._close()
 
     def shutdown(self) -> None:
-        super().shutdown()
-        if self._ending:
-            self.transport.close()
+        if self._answering:
+            self.cycle.keep_alive = False
+        else:
+            self._close()
 
     # -- the parser's callbacks ------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["state"]["crowded"] = self._crowded
-        self._in_head = self._began_now = True
-        self._unfinished_bytes = 0
+        self._in_head = self._progressed = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # else it is a trailer, which must not pass for a header
@@ -131,6 +125,14 @@ class BoundedHttp(HttpToolsProtocol):
         if self.parser.should_upgrade():  # to what we do not speak; the parser reads nothing after it
             self.cycle.keep_alive = False
 
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._progressed = True
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._progressed = True
+
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: a client may offer an upgrade, and a server may pass it over."""
 
@@ -147,12 +149,20 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _head_is_late(self) -> None:
         self._patience = None
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._answering:
             self._wait(self._head_is_late)  # it waits for our answer, not we for it
         elif self._in_head:
             self._refuse(RequestTimeout(f"the headers did not arrive within {self._limits.timeout_s:g} s"))
         else:
-            self.transport.close()
+            self._close()
+
+    def _refuse_the_endless(self) -> None:
+        if self._in_head:
+            if self._unfinished_bytes > self._limits.url_bytes + self._limits.header_bytes:
+                too_long = len(self.url) > self._limits.url_bytes
+                self._refuse(self._too_long_url() if too_long else self._too_large_headers())
+        elif self._answering and self.cycle.more_body and self._unfinished_bytes > self._limits.header_bytes:
+            self._refuse(self._too_large_headers())
 
     def _too_long_url(self) -> XqgError:
         return UrlTooLong(f"the URL is longer than {self._limits.url_bytes:,} bytes; send the search by POST")
@@ -165,7 +175,7 @@ class BoundedHttp(HttpToolsProtocol):
     def _refuse(self, error: XqgError) -> None:
         """Answer a request that cannot be read, and end the connection."""
         cycle = self.cycle  # the latest; earlier ones may be under way before it
-        if cycle is not None and not cycle.response_complete:
+        if self._answering:
             if self._in_head:  # what came before it is answered first, and nothing after that
                 cycle.keep_alive = False
                 self._ending = True
@@ -173,7 +183,7 @@ class BoundedHttp(HttpToolsProtocol):
             cycle.disconnected = True  # its own body is broken; nobody need answer it any more
             cycle.message_event.set()
             if cycle.response_started or self.pipeline:
-                self.transport.close()
+                self._close()
                 return
         self._write_problem(error)
         self._end()
@@ -196,14 +206,26 @@ class BoundedHttp(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._ending = True
         unread = self._in_head or self.cycle is None or self.cycle.more_body or self.pipeline
-        self.pipeline.clear()  # never to be answered
-        if unread:
-            self.flow.resume_reading()
-            if self.transport.can_write_eof():
-                self.transport.write_eof()
-        else:
-            self.transport.close()
+        if self.pipeline:  # never to be answered
+            self.cycle.disconnected = True
+            self.pipeline.clear()
+        if not unread:
+            self._close()
+            return
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
         self._wait(self.transport.abort)
+
+    def _close(self) -> None:
+        """Close with a limit: alone, the transport waits for ever for its last bytes to be read."""
+        self._unset_keepalive_if_required()
+        self.transport.close()
+        self._wait(self.transport.abort)
+
+    @property
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete and not self.cycle.disconnected
 
     def _wait(self, then: Any) -> None:
         self._stop_waiting()

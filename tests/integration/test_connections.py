@@ -1,9 +1,11 @@
 """Connections that clients leave open, crowd, or break off: each is let go, and the next client gets in."""
 
+import contextlib
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -40,16 +42,46 @@ def read(connection: socket.socket) -> bytes:
     return received
 
 
-def wait_until_gone(server: uvicorn.Server, but: int = 0) -> None:
+def wait_for_connections(server: uvicorn.Server, expected: int) -> list[Any]:
     for _ in range(1_000):
-        if len(server.server_state.connections) <= but:
-            return
+        open_now = list(server.server_state.connections)
+        if len(open_now) == expected:
+            return open_now
         time.sleep(0.01)
-    pytest.fail(f"{len(server.server_state.connections)} connections are still there")
+    pytest.fail(f"{len(open_now)} connections, not {expected}")
 
 
 def test_pipelined_requests_before_rubbish_are_answered_and_the_connection_let_go(small: uvicorn.Server) -> None:
     with connect(small, GET * 2 + b"RUBBISH\r\n\r\n") as connection:
         answer = read(connection)
     assert answer.count(b"HTTP/1.1 200 OK") == answer.count(b"HTTP/1.1 ") == 2
-    wait_until_gone(small)
+    wait_for_connections(small, 0)
+
+
+@pytest.mark.parametrize("trailer", [b"X-A: ", b"X-A"], ids=["value", "name"])
+def test_an_endless_trailer_is_refused_at_the_limit_of_headers(small: uvicorn.Server, trailer: bytes) -> None:
+    head = (
+        b"POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with connect(small, head + b"1\r\n{\r\n0\r\n" + trailer) as connection:
+        for _ in range(40):
+            time.sleep(0.005)  # in pieces, as a network does
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.sendall(b"a" * 4_096)
+        answer = read(connection)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert b"headers-too-large" in answer
+    wait_for_connections(small, 0)
+
+
+def test_a_client_that_reads_no_answer_is_let_go(small: uvicorn.Server) -> None:
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        connection.connect(small.servers[0].sockets[0].getsockname())
+        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
+        (protocol,) = wait_for_connections(small, 1)
+        while not protocol.transport.get_write_buffer_size():  # the network's own buffers take the first answers
+            connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
+            time.sleep(0.01)
+        connection.sendall(b"\r\n")
+        wait_for_connections(small, 0)
