@@ -4,30 +4,20 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.errors import HeadersTooLarge, MalformedRequest, RequestTimeout, TooManyConnections, UrlTooLong, XqgError
+from app.limits import HttpLimits
 from app.middleware import JSON_HEADERS
 from app.problems import problem_from, respond, slug_of
 
 _LOG = logging.getLogger(__name__)
 _MAX_HEADERS = 100
 _SPARE_CONNECTIONS = 64  # beyond the limit, for probes and metrics
-
-
-@dataclass(frozen=True, slots=True)
-class HttpLimits:
-    """What one client may take of the service."""
-
-    url_bytes: int
-    header_bytes: int
-    connections: int
-    timeout_s: float
-    """To send the headers; to take in an answer; to hang up after the last one.  The body's is the middleware's."""
+_CROWDED_S = 1.0  # in a crowd: for a head on a spare connection, and to be idle before another takes the place
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -45,6 +35,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._unfinished_bytes = 0  # of a head, or of trailers, which the parser keeps until they are whole
         self._progressed = False  # within the bytes at hand
         self._crowded = False
+        self._head_s = limits.timeout_s
+        self._idle_since_s = self.loop.time()
         self._ending = False  # what still comes is thrown away
         self._refusal: XqgError | None = None
         self._patience: asyncio.TimerHandle | None = None  # with a client that sends
@@ -55,12 +47,23 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._for_cycles = SimpleNamespace(write=transport.write, is_closing=transport.is_closing, close=self._end)
-        self._crowded = len(self.connections) > self._limits.connections
+        self._crowded = len(self.connections) > self._limits.connections and not self._make_room()
+        if self._crowded:
+            self._head_s = min(_CROWDED_S, self._limits.timeout_s)
         if len(self.connections) > self._limits.connections + _SPARE_CONNECTIONS:
             self._write_problem(TooManyConnections("too many clients are connected; come back later"))
             self._close()
             return
-        self._wait(self._head_is_late)
+        self._wait(self._head_is_late, self._head_s)
+
+    def _make_room(self) -> bool:
+        """Hang up on whoever has asked nothing for the longest; False if everyone is busy, or was just now."""
+        latest_s = self.loop.time() - _CROWDED_S  # what is idle for less may have a request on its way
+        others = cast(set[BoundedHttp], self.connections)
+        idle = [other for other in others if other._is_idle and other._idle_since_s < latest_s]
+        if idle:
+            min(idle, key=lambda other: other._idle_since_s)._close()
+        return bool(idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -76,7 +79,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._unfinished_bytes = 0 if self._progressed else self._unfinished_bytes + len(data)
         self._refuse_the_endless()
         if (self._in_head or not self._answering) and self._patience is None and not self._ending:
-            self._wait(self._head_is_late)
+            self._wait(self._head_is_late, self._head_s)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -140,6 +143,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._refuse(self._refusal or MalformedRequest("this is no HTTP/1.1 request"))
 
     def on_response_complete(self) -> None:
+        self._idle_since_s = self.loop.time()
         if self._ending and not self.pipeline:
             self.server_state.total_requests += 1
         else:
@@ -150,9 +154,9 @@ class BoundedHttp(HttpToolsProtocol):
     def _head_is_late(self) -> None:
         self._patience = None
         if self._answering:
-            self._wait(self._head_is_late)  # it waits for our answer, not we for it
+            self._wait(self._head_is_late, self._head_s)  # it waits for our answer, not we for it
         elif self._in_head:
-            self._refuse(RequestTimeout(f"the headers did not arrive within {self._limits.timeout_s:g} s"))
+            self._refuse(RequestTimeout(f"the headers did not arrive within {self._head_s:g} s"))
         else:
             self._close()
 
@@ -227,9 +231,15 @@ class BoundedHttp(HttpToolsProtocol):
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete and not self.cycle.disconnected
 
-    def _wait(self, then: Any) -> None:
+    @property
+    def _is_idle(self) -> bool:
+        """It owes nobody anything: no request is under way or begun, and no answer unread."""
+        begun = self._answering or (self._in_head and not self._ending)
+        return not (begun or self.transport.is_closing() or self.transport.get_write_buffer_size())
+
+    def _wait(self, then: Any, limit_s: float | None = None) -> None:
         self._stop_waiting()
-        self._patience = self.loop.call_later(self._limits.timeout_s, then)
+        self._patience = self.loop.call_later(self._limits.timeout_s if limit_s is None else limit_s, then)
 
     def _stop_waiting(self) -> None:
         if self._patience is not None:
