@@ -180,7 +180,7 @@ class BoundedHttp(HttpToolsProtocol):
         """Answer a request that cannot be read, and end the connection."""
         cycle = self.cycle  # the latest; earlier ones may be under way before it
         if self._answering:
-            if self._in_head:  # what came before it is answered first, and nothing after that
+            if self._in_head or not cycle.more_body:  # what came before is answered first, and nothing after
                 cycle.keep_alive = False
                 self._ending = True
                 return
@@ -196,7 +196,8 @@ class BoundedHttp(HttpToolsProtocol):
         request_id = uuid.uuid4().hex
         problem = problem_from(error, request_id)
         self._refused(slug_of(problem))
-        _LOG.info("refused before it was read: %s", problem.detail, extra={"status": problem.status})
+        told = {"status": problem.status, "problem": slug_of(problem), "request_id": request_id}
+        _LOG.info("refused before it was read: %s", problem.detail, extra=told)
         answer = respond(problem, error.retry_after_s)
         answer.headers.update(JSON_HEADERS | {"Connection": "close", "X-Request-ID": request_id})
         head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
@@ -208,8 +209,8 @@ class BoundedHttp(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
+        unread = self._ending or self._in_head or self.cycle is None or self.cycle.more_body or self.pipeline
         self._ending = True
-        unread = self._in_head or self.cycle is None or self.cycle.more_body or self.pipeline
         if self.pipeline:  # never to be answered
             self.cycle.disconnected = True
             self.pipeline.clear()

@@ -50,10 +50,14 @@ def wait_for_connections(server: uvicorn.Server, expected: int) -> list[Any]:
     pytest.fail(f"there are {len(open_now)} connections, not {expected}")
 
 
-def test_pipelined_requests_before_rubbish_are_answered_and_the_connection_let_go(small: uvicorn.Server) -> None:
-    with connect(small, GET * 2 + b"RUBBISH\r\n\r\n") as connection:
+@pytest.mark.parametrize("good", [1, 2, 3])
+@pytest.mark.parametrize("rubbish", [b"RUBBISH\r\n\r\n", b"\x16\x03\r\n\r\n"], ids=["text", "bytes"])
+def test_requests_before_rubbish_are_answered_and_the_connection_let_go(
+    small: uvicorn.Server, rubbish: bytes, good: int
+) -> None:
+    with connect(small, GET * good + rubbish) as connection:
         answer = read(connection)
-    assert answer.count(b"HTTP/1.1 200 OK") == answer.count(b"HTTP/1.1 ") == 2
+    assert answer.count(b"HTTP/1.1 200 OK") == answer.count(b"HTTP/1.1 ") == good
     wait_for_connections(small, 0)
 
 
