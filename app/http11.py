@@ -4,30 +4,20 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.errors import HeadersTooLarge, MalformedRequest, RequestTimeout, TooManyConnections, UrlTooLong, XqgError
+from app.limits import HttpLimits
 from app.middleware import JSON_HEADERS
 from app.problems import problem_from, respond, slug_of
 
 _LOG = logging.getLogger(__name__)
 _MAX_HEADERS = 100
 _SPARE_CONNECTIONS = 64  # beyond the limit, for probes and metrics
-
-
-@dataclass(frozen=True, slots=True)
-class HttpLimits:
-    """What one client may take of the service."""
-
-    url_bytes: int
-    header_bytes: int
-    connections: int
-    timeout_s: float
-    """To send a head; to take in an answer; and to hang up after the last one."""
+_CROWDED_S = 1.0  # in a crowd: for a head on a spare connection, and to be idle before another takes the place
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -42,10 +32,12 @@ class BoundedHttp(HttpToolsProtocol):
         self._limits = limits
         self._refused = refused
         self._in_head = False  # between a request's first byte and its blank line
-        self._began_now = False  # within the bytes at hand
-        self._unfinished_bytes = 0
+        self._unfinished_bytes = 0  # of a head, or of trailers, which the parser keeps until they are whole
+        self._progressed = False  # within the bytes at hand
         self._crowded = False
-        self._ending = False  # the last answer is out; what still comes is thrown away
+        self._head_s = limits.timeout_s
+        self._idle_since_s = self.loop.time()
+        self._ending = False  # what still comes is thrown away
         self._refusal: XqgError | None = None
         self._patience: asyncio.TimerHandle | None = None  # with a client that sends
         self._reader_patience: asyncio.TimerHandle | None = None  # with one that should read
@@ -56,12 +48,23 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._for_cycles = SimpleNamespace(write=transport.write, is_closing=transport.is_closing, close=self._end)
-        self._crowded = len(self.connections) > self._limits.connections
+        self._crowded = len(self.connections) > self._limits.connections and not self._make_room()
+        if self._crowded:
+            self._head_s = min(_CROWDED_S, self._limits.timeout_s)
         if len(self.connections) > self._limits.connections + _SPARE_CONNECTIONS:
             self._write_problem(TooManyConnections("too many clients are connected; come back later"))
-            transport.close()
+            self._close()
             return
-        self._wait(self._head_is_late)
+        self._wait(self._head_is_late, self._head_s)
+
+    def _make_room(self) -> bool:
+        """Hang up on whoever has asked nothing for the longest; False if everyone is busy, or was just now."""
+        latest_s = self.loop.time() - _CROWDED_S  # what is idle for less may have a request on its way
+        others = cast(set[BoundedHttp], self.connections)
+        idle = [other for other in others if other._is_idle and other._idle_since_s < latest_s]
+        if idle:
+            min(idle, key=lambda other: other._idle_since_s)._close()
+        return bool(idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -72,17 +75,12 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._ending:
             return
-        self._began_now = False
+        self._progressed = False
         super().data_received(data)
-        if self._in_head and not self._began_now:
-            self._unfinished_bytes += len(data)
-            # endless, so refused before it is whole: the parser keeps what it has not finished
-            if self._unfinished_bytes > self._limits.url_bytes + self._limits.header_bytes:
-                too_long = len(self.url) > self._limits.url_bytes
-                self._refuse(self._too_long_url() if too_long else self._too_large_headers())
-        idle = self.cycle is None or self.cycle.response_complete
-        if (self._in_head or idle) and self._patience is None and not self._ending:
-            self._wait(self._head_is_late)
+        self._unfinished_bytes = 0 if self._progressed else self._unfinished_bytes + len(data)
+        self._refuse_the_endless()
+        if (self._in_head or not self._answering) and self._patience is None and not self._ending:
+            self._wait(self._head_is_late, self._head_s)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -95,21 +93,20 @@ class BoundedHttp(HttpToolsProtocol):
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
-        super().timeout_keep_alive_handler()
-        self._wait(self.transport.abort)  # close() waits for an answer to be read, for ever
+        self._close()
 
     def shutdown(self) -> None:
-        super().shutdown()
-        if self._ending:
-            self.transport.close()
+        if self._answering:
+            self.cycle.keep_alive = False
+        else:
+            self._close()
 
     # -- the parser's callbacks ------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["state"]["crowded"] = self._crowded
-        self._in_head = self._began_now = True
-        self._unfinished_bytes = 0
+        self._in_head = self._progressed = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # else it is a trailer, which must not pass for a header
@@ -132,6 +129,14 @@ class BoundedHttp(HttpToolsProtocol):
         if self.parser.should_upgrade():  # to what we do not speak; the parser reads nothing after it
             self.cycle.keep_alive = False
 
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._progressed = True
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._progressed = True
+
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: a client may offer an upgrade, and a server may pass it over."""
 
@@ -139,7 +144,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._refuse(self._refusal or MalformedRequest("this is no HTTP/1.1 request"))
 
     def on_response_complete(self) -> None:
-        if self._ending:
+        self._idle_since_s = self.loop.time()
+        if self._ending and not self.pipeline:
             self.server_state.total_requests += 1
         else:
             super().on_response_complete()
@@ -148,12 +154,20 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _head_is_late(self) -> None:
         self._patience = None
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._wait(self._head_is_late)  # it waits for our answer, not we for it
+        if self._answering:
+            self._wait(self._head_is_late, self._head_s)  # it waits for our answer, not we for it
         elif self._in_head:
-            self._refuse(RequestTimeout(f"the headers did not arrive within {self._limits.timeout_s:g} s"))
+            self._refuse(RequestTimeout(f"the headers did not arrive within {self._head_s:g} s"))
         else:
-            self.transport.close()
+            self._close()
+
+    def _refuse_the_endless(self) -> None:
+        if self._in_head:
+            if self._unfinished_bytes > self._limits.url_bytes + self._limits.header_bytes:
+                too_long = len(self.url) > self._limits.url_bytes
+                self._refuse(self._too_long_url() if too_long else self._too_large_headers())
+        elif self._answering and self.cycle.more_body and self._unfinished_bytes > self._limits.header_bytes:
+            self._refuse(self._too_large_headers())
 
     def _too_long_url(self) -> XqgError:
         return UrlTooLong(f"the URL is longer than {self._limits.url_bytes:,} bytes; send the search by POST")
@@ -165,16 +179,16 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _refuse(self, error: XqgError) -> None:
         """Answer a request that cannot be read, and end the connection."""
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            if self._in_head:  # an earlier request is being answered: that answer comes first, and is the last
+        cycle = self.cycle  # the latest; earlier ones may be under way before it
+        if self._answering:
+            if self._in_head or not cycle.more_body:  # what came before is answered first, and nothing after
                 cycle.keep_alive = False
                 self._ending = True
                 return
             cycle.disconnected = True  # its own body is broken; nobody need answer it any more
             cycle.message_event.set()
             if cycle.response_started or self.pipeline:
-                self.transport.close()
+                self._close()
                 return
         self._write_problem(error)
         self._end()
@@ -183,7 +197,8 @@ class BoundedHttp(HttpToolsProtocol):
         request_id = uuid.uuid4().hex
         problem = problem_from(error, request_id)
         self._refused(slug_of(problem))
-        _LOG.info("refused before it was read: %s", problem.detail, extra={"status": problem.status})
+        told = {"status": problem.status, "problem": slug_of(problem), "request_id": request_id}
+        _LOG.info("refused before it was read: %s", problem.detail, extra=told)
         answer = respond(problem, error.retry_after_s)
         answer.headers.update(JSON_HEADERS | {"Connection": "close", "X-Request-ID": request_id})
         head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
@@ -192,19 +207,41 @@ class BoundedHttp(HttpToolsProtocol):
     def _end(self) -> None:
         """Close once the client has had time to read: a socket closed on unread input resets, and takes the
         answer with it.  So say that nothing more comes, and throw away what does."""
+        if self.transport.is_closing():
+            return
         self._unset_keepalive_if_required()
+        unread = self._ending or self._in_head or self.cycle is None or self.cycle.more_body or self.pipeline
         self._ending = True
-        if self._in_head or self.cycle is None or self.cycle.more_body or self.pipeline:
-            self.flow.resume_reading()
-            if self.transport.can_write_eof():
-                self.transport.write_eof()
-        else:
-            self.transport.close()
+        if self.pipeline:  # never to be answered
+            self.cycle.disconnected = True
+            self.pipeline.clear()
+        if not unread:
+            self._close()
+            return
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
         self._wait(self.transport.abort)
 
-    def _wait(self, then: Any) -> None:
+    def _close(self) -> None:
+        """Close with a limit: alone, the transport waits for ever for its last bytes to be read."""
+        self._unset_keepalive_if_required()
+        self.transport.close()
+        self._wait(self.transport.abort)
+
+    @property
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete and not self.cycle.disconnected
+
+    @property
+    def _is_idle(self) -> bool:
+        """It owes nobody anything: no request is under way or begun, and no answer unread."""
+        begun = self._answering or (self._in_head and not self._ending)
+        return not (begun or self.transport.is_closing() or self.transport.get_write_buffer_size())
+
+    def _wait(self, then: Any, limit_s: float | None = None) -> None:
         self._stop_waiting()
-        self._patience = self.loop.call_later(self._limits.timeout_s, then)
+        self._patience = self.loop.call_later(self._limits.timeout_s if limit_s is None else limit_s, then)
 
     def _stop_waiting(self) -> None:
         if self._patience is not None:

@@ -43,7 +43,7 @@ def configure(log_format: LogFormat, log_level: LogLevel, stream: TextIO | None 
 
 def _add_request_id(record: logging.LogRecord) -> bool:
     request_id = REQUEST_ID.get()
-    if request_id is not None:
+    if request_id is not None and not hasattr(record, "request_id"):
         record.request_id = request_id
     return True
 

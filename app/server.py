@@ -3,7 +3,8 @@
 import functools
 from typing import Any
 
-from app.http11 import BoundedHttp, HttpLimits
+from app.http11 import BoundedHttp
+from app.limits import HttpLimits
 from app.metrics import Metrics
 from app.settings import Settings
 

@@ -81,9 +81,9 @@ class Settings(BaseSettings):
     max_header_bytes: int = Field(default=32_768, ge=1_024)
     """More bytes of headers, or more than 100 headers, are answered 431."""
     max_connections: int = Field(default=512, ge=1)
-    """Clients connected beyond that are answered 503 and cut off; probes and metrics go on for 64 more."""
+    """Beyond that the longest idle is closed; if none is idle, newcomers get a 503, but for 64 probes and metrics."""
     client_timeout_s: float = Field(default=20, gt=0)
-    """Time to send the headers, again to send the body (408), and to take in the answer (cut off)."""
+    """Time to send the headers, again the body (408), to take in the answer, and then to hang up (cut off)."""
     keep_alive_s: int = Field(default=65, ge=1)
     """Idle connections are closed then: after the 60 s of most load balancers, which should close first."""
     api_keys: SecretStr | None = None

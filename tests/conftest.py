@@ -116,8 +116,8 @@ def built(demo_bundle: Bundle, small_corpus: SmallCorpus, tmp_path_factory: pyte
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[str]:
-    """The service on a real socket, in a thread of this process; yields its base URL."""
+def running(settings: Settings) -> Iterator[uvicorn.Server]:
+    """The service on a real socket, in a thread of this process."""
     free_port = settings.model_copy(update={"port": 0})
     app = create_app(settings)
     server = uvicorn.Server(uvicorn.Config(app, **server_options(free_port, app.state.metrics)))
@@ -126,12 +126,22 @@ def serving(settings: Settings) -> Iterator[str]:
     while not server.started:
         assert thread.is_alive(), "the service stopped while starting"
         time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield server
     finally:
         server.should_exit = True
         thread.join()
+
+
+def url_of(server: uvicorn.Server) -> str:
+    return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """The same; yields its base URL."""
+    with running(settings) as server:
+        yield url_of(server)
 
 
 @pytest.fixture(scope="session")
@@ -141,11 +151,17 @@ def serve() -> Callable[[Settings], AbstractContextManager[str]]:
 
 
 @pytest.fixture(scope="session")
-def service(demo_bundle: Bundle, built: Built) -> Iterator[str]:
-    """The service over the small index."""
+def server(demo_bundle: Bundle, built: Built) -> Iterator[uvicorn.Server]:
+    """The server of the service over the small index."""
     # patient, since tests are about answers and machines may be busy
-    with serving(Settings(bundle=demo_bundle.folder, index=built.index, timeout_s=120)) as url:
-        yield url
+    with running(Settings(bundle=demo_bundle.folder, index=built.index, timeout_s=120)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def service(server: uvicorn.Server) -> str:
+    """The base URL of the service over the small index."""
+    return url_of(server)
 
 
 @pytest.fixture(scope="session")

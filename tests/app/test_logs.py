@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import logging
+import socket
+import urllib.parse
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -126,6 +128,28 @@ async def test_requests_at_once_keep_their_ids_apart(service: str, written: Call
             )
         )
     assert {(entry["request_id"], entry["top_k"]) for entry in accesses(stream)} == asked
+
+
+def test_what_is_refused_before_it_is_read_is_logged_under_the_id_that_the_client_was_told(
+    service: str, written: Callable[..., io.StringIO]
+) -> None:
+    stream = written()
+    address = urllib.parse.urlsplit(service)
+    with socket.create_connection((str(address.hostname), address.port or 80), timeout=30) as connection:
+        connection.sendall(b"RUBBISH\r\n\r\n")
+        answer = connection.makefile("rb").read()
+    (entry,) = [entry for entry in entries(stream) if entry["logger"] == "app.http11"]
+    assert (entry["status"], entry["problem"]) == (400, "malformed-request")
+    assert entry["request_id"] == json.loads(answer.partition(b"\r\n\r\n")[2])["request_id"]
+
+
+def test_an_id_that_a_line_has_is_not_replaced(written: Callable[..., io.StringIO]) -> None:
+    stream = written()
+    token = logs.REQUEST_ID.set("around")
+    logging.getLogger("app").info("x", extra={"request_id": "its-own"})
+    logging.getLogger("app").info("y")
+    logs.REQUEST_ID.reset(token)
+    assert [entry["request_id"] for entry in entries(stream)] == ["its-own", "around"]
 
 
 def test_queries_are_logged_only_when_asked_for_and_stay_readable(

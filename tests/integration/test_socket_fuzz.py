@@ -4,15 +4,31 @@ import json
 import random
 import re
 import socket
+import time
 import urllib.parse
 from collections import Counter
+from collections.abc import Iterator
 
 import httpx
 import pytest
+import uvicorn
 
 TIMEOUT_S = 30
 DOCUMENTED_5XX = {503, 504}
 JSON_HEAD = b"POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _every_connection_is_let_go(server: uvicorn.Server) -> Iterator[None]:
+    """Whatever was sent here, the server has no more connections afterwards than before."""
+    connections = server.server_state.connections
+    expected = max(1, len(connections))  # one is the tests' own client, which keeps it alive
+    yield
+    for _ in range(3_000):  # more than the service waits for anyone
+        if len(connections) <= expected:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"{len(connections)} connections are left, not {expected}")
 
 
 def with_body(body: bytes, head: bytes = JSON_HEAD) -> bytes:
@@ -70,6 +86,8 @@ ODD: dict[str, bytes] = {
     "unknown method": GET.replace(b"GET", b"BREW"),
     "pipelined": GET.replace(b"Connection: close\r\n", b"") * 5 + GET,
     "good, then rubbish": GET.replace(b"Connection: close\r\n", b"") + b"\x16\x03rubbish\r\n\r\n",
+    "several good, then rubbish": GET.replace(b"Connection: close\r\n", b"") * 3 + b"RUBBISH\r\n\r\n",
+    "endless trailer": chunked(b"2\r\n{}\r\n0\r\nX-A: ") + b"x" * 400_000,
     "long URL": GET.replace(b"q=x", b"q=" + b"x" * 70_000),
     "endless URL": b"GET /" + b"x" * 400_000,
     "huge header": GET.replace(b"Host: x", b"X-Huge: " + b"x" * 40_000),
