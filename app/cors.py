@@ -1,13 +1,32 @@
 """Pages of other origins that may call from a browser: none, unless the operator names them."""
 
 import re
+from http import HTTPStatus
 
 from fastapi import FastAPI
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, CorsRefused
+from app.logs import REQUEST_ID
+from app.problems import problem_from, respond
 
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:]+\](:\d{1,5})?")
+
+
+class _Cors(CORSMiddleware):
+    """Refuses a preflight with a problem document."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        answer = super().preflight_response(request_headers)
+        if answer.status_code == HTTPStatus.OK:
+            return answer
+        error = CorsRefused(f"{bytes(answer.body).decode()}; pages of the origins in XQG_CORS_ORIGINS may GET and POST")
+        refusal = respond(problem_from(error, REQUEST_ID.get() or ""))
+        own = ("content-type", "content-length")
+        refusal.headers.update({name: value for name, value in answer.headers.items() if name not in own})
+        return refusal
 
 
 def install(app: FastAPI, origins: str) -> None:
@@ -26,7 +45,7 @@ def install(app: FastAPI, origins: str) -> None:
             )
     if allowed:
         app.add_middleware(
-            CORSMiddleware,
+            _Cors,
             allow_origins=allowed,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID", "traceparent", "tracestate"],

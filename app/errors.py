@@ -89,6 +89,10 @@ class MalformedRequest(XqgError):
     """A body or a header that cannot be read."""
 
 
+class CorsRefused(XqgError):
+    """A page that may not call from a browser, or not in this way."""
+
+
 class Unauthorized(XqgError):
     """No API key, or one that is not known."""
 
@@ -162,6 +166,7 @@ class Problem:
 
 PROBLEMS: dict[type[Exception], Problem] = {
     MalformedRequest: Problem(400, "malformed-request", "The request cannot be read"),
+    CorsRefused: Problem(400, "cors-refused", "This page may not call so"),
     Unauthorized: Problem(401, "unauthorized", "An API key is needed"),
     PassageNotFound: Problem(404, "passage-not-found", "No such passage"),
     RequestTimeout: Problem(408, "request-timeout", "The request took too long to arrive"),

@@ -51,7 +51,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._crowded = len(self.connections) > self._limits.connections and not self._make_room()
         if self._crowded:
             self._head_s = min(_CROWDED_S, self._limits.timeout_s)
-        if len(self.connections) > self._limits.connections + _SPARE_CONNECTIONS:
+        if self._crowded and len(self.connections) > self._limits.connections + _SPARE_CONNECTIONS:
             self._write_problem(TooManyConnections("too many clients are connected; come back later"))
             self._close()
             return
@@ -77,9 +77,11 @@ class BoundedHttp(HttpToolsProtocol):
             return
         self._progressed = False
         super().data_received(data)
+        if self._ending:  # refused within
+            return
         self._unfinished_bytes = 0 if self._progressed else self._unfinished_bytes + len(data)
         self._refuse_the_endless()
-        if (self._in_head or not self._answering) and self._patience is None and not self._ending:
+        if (self._in_head or not self._answering) and self._patience is None:
             self._wait(self._head_is_late, self._head_s)
 
     def pause_writing(self) -> None:

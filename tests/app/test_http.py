@@ -316,6 +316,22 @@ def test_a_failing_encoder_is_a_500_for_its_batch_and_no_more(
     assert post(client, query=TELUGU).status_code == 200
 
 
+def test_a_preflight_that_is_refused_is_a_problem_too(serve: Serve, demo_bundle: Bundle, tmp_path: Path) -> None:
+    ours = "https://search.example"
+    settings = Settings(bundle=demo_bundle.folder, index=f"edge:{tmp_path}", cors_origins=ours)
+    with serve(settings) as url, httpx.Client(base_url=url) as http:
+        ask = {"origin": ours, "access-control-request-method": "POST"}
+        allowed = http.options("/v1/search", headers=ask)
+        assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, ours)
+        other = http.options("/v1/search", headers=ask | {"origin": "https://other.example"})
+        assert "Disallowed CORS origin" in problem(other, 400, "cors-refused")["detail"]
+        assert "access-control-allow-origin" not in other.headers
+        method = http.options("/v1/search", headers=ask | {"access-control-request-method": "DELETE"})
+        problem(method, 400, "cors-refused")
+        assert method.headers["access-control-allow-origin"] == ours
+        assert "Origin" in method.headers["vary"]
+
+
 def copy_of(built: Built, name: str) -> Path:
     """The index elsewhere: the shared one is in use by the shared service."""
     folder = built.vectors.parent / name

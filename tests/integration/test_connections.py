@@ -102,6 +102,7 @@ def test_a_newcomer_takes_the_place_of_the_longest_idle(small: uvicorn.Server) -
         for _ in range(CONNECTIONS):
             idle.append(stack.enter_context(connect(small)))
             assert ask(idle[-1]).startswith(b"HTTP/1.1 200 ")
+            time.sleep(0.005)  # the server's clock counts milliseconds
         time.sleep(GRACE_S)
         assert ask(idle[0]).startswith(b"HTTP/1.1 200 ")  # the second is the longest idle now
         newcomer = stack.enter_context(connect(small))
