@@ -8,10 +8,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import RequestTooLarge, TooManyConnections, Unauthorized
 from app.keys import ApiKeys
+from app.observer import PROBES
 from app.problems import log_if_unexpected, problem_from, respond
 
 _WITH_KEY = "/v1/"
-_FOR_OPERATORS = ("/healthz", "/readyz", "/metrics")
 
 
 class Guard:
@@ -72,7 +72,7 @@ class Guard:
             await answer(scope, limited_receive, closing_send)
 
     def _admit(self, scope: Scope, headers: Headers) -> None:
-        if scope["state"].get("crowded") and scope["path"] not in _FOR_OPERATORS:
+        if scope["state"].get("crowded") and scope["path"] not in PROBES:
             raise TooManyConnections("too many clients are connected; come back later")
         if self._keys is not None and scope["path"].startswith(_WITH_KEY) and not self._keys.accept(headers):
             raise Unauthorized("send a key of this service as 'Authorization: Bearer <key>' or 'X-API-Key: <key>'")
