@@ -29,8 +29,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def __init__(self, *args: Any, limits: HttpLimits, refused: Callable[[str], None], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._limits = limits
-        self._refused = refused
+        self._limits, self._refused = limits, refused
         self._in_head = False  # between a request's first byte and its blank line
         self._unfinished_bytes = 0  # of a head, or of trailers, which the parser keeps until they are whole
         self._progressed = False  # within the bytes at hand
