@@ -32,6 +32,7 @@ def configure(log_format: LogFormat, log_level: LogLevel, stream: TextIO | None 
     handler.setFormatter(
         _TextFormatter() if log_format == "text" or (log_format == "auto" and stream.isatty()) else _json_formatter()
     )
+    handler.addFilter(_leave_out_private)
     handler.addFilter(_add_request_id)
     level = logging.getLevelNamesMapping()[log_level.upper()]
     logging.basicConfig(level=max(level, logging.INFO), handlers=[handler], force=True)
@@ -39,6 +40,13 @@ def configure(log_format: LogFormat, log_level: LogLevel, stream: TextIO | None 
     logging.captureWarnings(capture=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # one line per call to Qdrant
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # its lines hold query strings
+
+
+def _leave_out_private(record: logging.LogRecord) -> bool:
+    """What libraries note on every record for themselves, such as ray its ``_ray_timestamp_ns``."""
+    for name in [name for name in vars(record) if name.startswith("_")]:
+        delattr(record, name)
+    return True
 
 
 def _add_request_id(record: logging.LogRecord) -> bool:

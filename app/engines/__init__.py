@@ -6,6 +6,7 @@ explicit choice; ``/v1/info`` shows it.
 
 from pathlib import Path
 
+from app.engines.onnx_runtime import OnnxRuntimeEngine
 from app.engines.protocol import Device, DeviceChoice, Engine, EngineName, Feeds
 
 __all__ = ["Device", "DeviceChoice", "Engine", "EngineName", "Feeds", "open_engine"]
@@ -25,11 +26,8 @@ def open_engine(
         BundleError: the engine cannot load the graph.
         ConfigurationError: the engine is not installed, or cannot have the device.
     """
-    # imported here, since a process needs one of them only
-    if name == "openvino":
+    if name == "openvino":  # an extra
         from app.engines.open_vino import OpenVinoEngine
 
         return OpenVinoEngine(path, device=device, callers=callers, threads=threads)
-    from app.engines.onnx_runtime import OnnxRuntimeEngine
-
     return OnnxRuntimeEngine(path, device=device, threads=threads)

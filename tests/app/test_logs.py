@@ -181,6 +181,14 @@ def test_libraries_and_warnings_log_in_the_same_shape(written: Callable[..., io.
     assert (warned["logger"], "old" in warned["message"]) == ("py.warnings", True)
 
 
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_what_a_library_notes_for_itself_is_left_out(written: Callable[..., io.StringIO], log_format: str) -> None:
+    stream = written(log_format)
+    logging.getLogger("app").info("x", extra={"_noted": 5, "hits": 3})
+    assert "hits" in stream.getvalue()
+    assert "noted" not in stream.getvalue()
+
+
 def test_libraries_that_debug_would_tell_keys_and_do_not(written: Callable[..., io.StringIO]) -> None:
     stream = written(log_level="debug")
     logging.getLogger("hpack.hpack").debug("Adding (b'api-key', b'%s') to the header table", SECRET)
