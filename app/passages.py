@@ -10,6 +10,9 @@ from app.errors import IndexUnavailable
 # Any fixed namespace will do, but it must never change: point ids derive from it.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:xqg:passage")
 
+QUERIES_KEY = "generated_queries"
+"""Payload key of the generated queries, which a search fetches only to explain: they are longer than many a passage."""
+
 METADATA_KEY = "metadata"
 """Payload key under which a passage's own fields are stored, so that none can hide ours."""
 
@@ -51,7 +54,7 @@ def to_payload(passage: Passage) -> dict[str, Any]:
         METADATA_KEY: dict(passage.metadata),
     }
     if passage.generated_queries:
-        payload["generated_queries"] = dict(passage.generated_queries)
+        payload[QUERIES_KEY] = dict(passage.generated_queries)
     return payload
 
 
@@ -63,7 +66,7 @@ def from_payload(payload: Mapping[str, Any]) -> Passage:
             title=payload["title"],
             text=payload["text"],
             metadata=payload.get(METADATA_KEY, {}),
-            generated_queries=payload.get("generated_queries", {}),
+            generated_queries=payload.get(QUERIES_KEY, {}),
         )
     except KeyError as error:
         raise IndexUnavailable(f"the index holds a point without {error}; load with --rebuild") from error

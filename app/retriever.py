@@ -130,7 +130,9 @@ class Retriever:
             self._spans.embedded(embedded)
         asked = time.perf_counter()
         with self._spans.stage("search", {"xqg.collection": index.collection, "xqg.top_k": search.top_k}):
-            hits = await index.query(embedded.vector, search.top_k, conditions, search.min_score, deadline)
+            hits = await index.query(
+                embedded.vector, search.top_k, conditions, search.min_score, deadline, with_queries=search.explain
+            )
         search_s = time.perf_counter() - asked
         matched = []
         if search.explain:

@@ -159,7 +159,7 @@ def rest(engine: Engine) -> FastAPI:
             query_filter=body.filter,
             limit=body.limit or 10,
             score_threshold=body.score_threshold,
-            with_payload=bool(body.with_payload),
+            with_payload=body.with_payload or False,
         )
         return result(found.model_dump(mode="json"))
 

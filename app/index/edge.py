@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from app.errors import IndexUnavailable, NotReady
 from app.index.contract import IndexContract
 from app.index.filters import Condition
-from app.passages import METADATA_KEY, Hit, Passage, from_payload, point_id
+from app.passages import METADATA_KEY, QUERIES_KEY, Hit, Passage, from_payload, point_id
 from app.vectors import Vectors
 
 T = TypeVar("T")
@@ -30,6 +30,8 @@ which matches no bool."""
 _RESCORED = qdrant_edge.SearchParams(quantization=qdrant_edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
 """Twice the hits by quantised vectors, then the closest of them by the vectors themselves; an index
 that is not quantised does not heed it."""
+
+_WITHOUT_QUERIES = qdrant_edge.PayloadSelector.Exclude([QUERIES_KEY])
 
 
 def bool_words(values: list[bool]) -> list[str]:
@@ -87,6 +89,7 @@ class EdgeIndex:
         conditions: Sequence[Condition] = (),
         min_score: float | None = None,
         deadline: float | None = None,
+        with_queries: bool = False,
     ) -> list[Hit]:
         def ask() -> list[qdrant_edge.ScoredPoint]:
             return self._shard.query(
@@ -95,7 +98,7 @@ class EdgeIndex:
                     query=qdrant_edge.Query.Nearest(vector.tolist()),
                     filter=_filter(conditions),
                     score_threshold=min_score,
-                    with_payload=True,
+                    with_payload=True if with_queries else _WITHOUT_QUERIES,
                     params=_RESCORED,
                 )
             )

@@ -35,8 +35,13 @@ class PassageIndex(Protocol):
         conditions: Sequence[Condition] = (),
         min_score: float | None = None,
         deadline: float | None = None,
+        with_queries: bool = False,
     ) -> list[Hit]:
-        """The nearest passages to a float32 vector [dimension], closest first."""
+        """The nearest passages to a float32 vector [dimension], closest first.
+
+        Args:
+            with_queries: whether the passages come with their generated queries.
+        """
 
     async def passage(self, docid: str, deadline: float | None = None) -> Passage | None: ...
 

@@ -13,7 +13,7 @@ from app.index.circuit import Circuit
 from app.index.contract import IndexContract
 from app.index.filters import Condition
 from app.index.protocol import Live
-from app.passages import METADATA_KEY, Hit, Passage, from_payload, point_id
+from app.passages import METADATA_KEY, QUERIES_KEY, Hit, Passage, from_payload, point_id
 from app.vectors import Vectors
 
 T = TypeVar("T")
@@ -33,6 +33,8 @@ _GRPC_OPTIONS = (
 
 _RESCORED = models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True, oversampling=2.0))
 """Twice the hits by the quantised vectors, then the closest of them by the vectors themselves."""
+
+_WITHOUT_QUERIES = models.PayloadSelectorExclude(exclude=[QUERIES_KEY])
 
 
 def connect(url: str, access: ServerAccess) -> AsyncQdrantClient:
@@ -94,6 +96,7 @@ class ServerIndex:
         conditions: Sequence[Condition] = (),
         min_score: float | None = None,
         deadline: float | None = None,
+        with_queries: bool = False,
     ) -> list[Hit]:
         def ask() -> Awaitable[models.QueryResponse]:
             return self._client.query_points(
@@ -103,7 +106,7 @@ class ServerIndex:
                 query_filter=_filter(conditions),
                 score_threshold=min_score,
                 search_params=self._search_params,
-                with_payload=True,
+                with_payload=True if with_queries else _WITHOUT_QUERIES,
             )
 
         points = (await self._ask(ask, deadline)).points

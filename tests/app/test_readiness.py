@@ -40,7 +40,9 @@ class StagedIndex:
         self._count = count
         self.contract = contract(passages=3, keeps_queries=keeps_queries)
 
-    async def query(self, vector: Vectors, limit: int, *_: object, deadline: float) -> Sequence[Hit]:
+    async def query(
+        self, vector: Vectors, limit: int, *_: object, deadline: float, with_queries: bool = False
+    ) -> Sequence[Hit]:
         assert np.isfinite(vector).all()
         return []
 

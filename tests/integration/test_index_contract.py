@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,10 +59,15 @@ async def docids(index: PassageIndex, *conditions: Condition) -> list[str]:
     return [hit.passage.docid for hit in await index.query(ALONG_FIRST, 10, conditions)]
 
 
-async def test_hits_come_closest_first_with_their_whole_payload(engine: Engine, alias: str) -> None:
+async def test_hits_come_closest_first_and_with_their_queries_where_these_are_wanted(
+    engine: Engine, alias: str
+) -> None:
     await fill(engine, alias)
     index = await engine.open(alias)
-    hits = await index.query(ALONG_FIRST, 2)
+    assert PASSAGES[0].generated_queries
+    bare = [replace(passage, generated_queries={}) for passage in PASSAGES[:2]]
+    assert [hit.passage for hit in await index.query(ALONG_FIRST, 2)] == bare
+    hits = await index.query(ALONG_FIRST, 2, with_queries=True)
     assert [hit.passage for hit in hits] == PASSAGES[:2]
     assert [hit.score for hit in hits] == pytest.approx([1.0, 0.8], abs=1e-5)
     if engine.folder:
