@@ -200,7 +200,8 @@ class Retriever:
         # those who ask while others do get the same answer: a probe costs an embedding and a count
         if self._checking is None or self._checking.done():
             self._checking = asyncio.ensure_future(self._check())
-            self._checking.add_done_callback(asyncio.Task.exception)  # looked at, should nobody wait any more
+            # looked at, should nobody wait any more
+            self._checking.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(self._checking)
 
     async def _check(self) -> int:
