@@ -1,0 +1,1 @@
+"""What an evaluation found, and the files that say it."""
