@@ -73,6 +73,15 @@ def demo_bundle() -> Bundle:
 
 
 @pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Evaluation sets that cannot be part of the project, beside it where there are any."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no evaluation sets in {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A real encoder of two small layers, for tests in which vectors are beside the point."""
     from offline.export.exporter import export  # these import torch, which takes seconds
