@@ -1,4 +1,4 @@
-"""``python -m offline``: export, generate, filter, ledger, embed, load, build, collections, rollback, plan, demo."""
+"""``python -m offline``: export, generate, filter, ledger, embed, load, build, collections, rollback, plan, evaluate, demo."""
 
 import typer
 
@@ -6,6 +6,7 @@ from offline.commands.build import build
 from offline.commands.collections import collections
 from offline.commands.demo import demo
 from offline.commands.embed import embed
+from offline.commands.evaluate import evaluate
 from offline.commands.export import export
 from offline.commands.filter import filter_command
 from offline.commands.generate import generate
@@ -20,7 +21,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     help="Export encoders, generate queries, embed passages with them, fuse, and load into Qdrant.",
 )
-for command in (export, generate, embed, load, build, ledger, collections, rollback, plan, demo):
+for command in (export, generate, embed, load, build, ledger, collections, rollback, plan, evaluate, demo):
     cli.command()(command)
 cli.command("filter")(filter_command)
 

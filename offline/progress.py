@@ -21,7 +21,7 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress(console: Console, title: str, total: int, done: int = 0) -> Iterator[Advance]:
+def progress(console: Console, title: str, total: int, done: int = 0, unit: str = "passages") -> Iterator[Advance]:
     """Show passages done of ``total`` with rate and time left; ``done`` came from an earlier start."""
     began = time.monotonic()
     embedded = 0
@@ -63,6 +63,6 @@ def progress(console: Console, title: str, total: int, done: int = 0) -> Iterato
         left = (seconds - began) / max(now - done, 1) * (total - now)
         speed = f", {rate()}" if embedded else ""
         if passages or now > done:
-            console.print(f"{title}: {now:,} of {total:,} passages{speed}, about {left:,.0f} s left")
+            console.print(f"{title}: {now:,} of {total:,} {unit}{speed}, about {left:,.0f} s left")
 
     yield advance_log

@@ -1,0 +1,67 @@
+"""``evaluate``: what xQG does to recall, measured and tested."""
+
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+
+from offline.commands import options
+from offline.commands.plainly import plainly
+from offline.evaluate.datasets import DatasetKind, DatasetRequest
+from offline.evaluate.job import EvaluateRequest, StudyName
+from offline.evaluate.job import evaluate as run_evaluate
+from offline.evaluate.leaks import LeakPolicy
+from offline.progress import console
+
+
+@plainly
+def evaluate(
+    dataset: Annotated[DatasetKind, typer.Option(help="What the questions are.")],
+    data: Annotated[Path, typer.Option(help="Its file or folder, with the official file names.")],
+    bundle: Annotated[list[Path], typer.Option(help="Folder of an exported encoder; repeat to compare encoders.")],
+    output: Annotated[Path, typer.Option(help="Folder of the report.")],
+    corpus: Annotated[
+        Path | None, typer.Option(help="Passages, where the dataset brings none: .jsonl[.gz], .tsv[.gz], .parquet.")
+    ] = None,
+    queries: options.Queries = None,
+    study: Annotated[list[StudyName], typer.Option(help=f"Repeat for several: {', '.join(get_args(StudyName))}.")] = [
+        "compare"
+    ],  # noqa: B006, typer copies it
+    alpha: options.Alpha = 0.01,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="To compare and test, the most telling first; repeat for more.")
+    ] = None,
+    language: Annotated[list[str] | None, typer.Option(help="Of the questions; repeat for more. Without, all.")] = None,
+    leaks: Annotated[
+        LeakPolicy,
+        typer.Option(help="leave-out fuses no text that is the question while it is asked; refuse stops."),
+    ] = "refuse",
+    allow_partial: options.AllowPartial = False,
+    ignore_unmatched: options.IgnoreUnmatched = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of resampling and of random draws.")] = 0,
+    depth: Annotated[int, typer.Option(min=1, help="Hits per question.")] = 100,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of embedded texts, for several evaluations; without, in the output.")
+    ] = None,
+    batch_tokens: options.BatchTokens = 512,
+    device: options.Device = "cpu",
+) -> None:
+    """Measure retrieval without and with xQG, per language, and test whether the difference is real."""
+    run_evaluate(
+        EvaluateRequest(
+            DatasetRequest(dataset, data, corpus, queries, tuple(language or ()), ignore_unmatched),
+            bundle,
+            output,
+            study,
+            alpha,
+            metric or (),
+            leaks,
+            allow_partial,
+            seed,
+            depth,
+            device,
+            batch_tokens,
+            cache,
+        ),
+        console,
+    )

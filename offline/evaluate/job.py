@@ -1,0 +1,222 @@
+"""evaluate(): from files to a report."""
+
+import platform
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Literal, get_args
+
+from rich.console import Console
+from rich.table import Table
+
+from app import __version__
+from app.bundle import Bundle
+from app.engines import Device
+from app.errors import ConfigurationError, InputError
+from offline.evaluate.dataset import Dataset
+from offline.evaluate.datasets import DatasetRequest, open_dataset
+from offline.evaluate.embedded import EmbeddedDataset, embed_dataset
+from offline.evaluate.embedding_cache import EmbeddingCache
+from offline.evaluate.evaluation import Evaluation, Findings, main_kind
+from offline.evaluate.judge import Judge
+from offline.evaluate.leaks import LeakPolicy, find_leaks, refuse_leaks
+from offline.evaluate.report.model import AskedQuestion, DatasetFacts, Report, System
+from offline.evaluate.report.writing import write_report
+from offline.evaluate.studies.alpha import against_alpha
+from offline.evaluate.studies.compare import without_and_with
+from offline.evaluate.studies.encoders import side_by_side
+from offline.evaluate.studies.languages import across_languages
+from offline.evaluate.studies.queries import against_queries
+from offline.evaluate.studies.texts import queries_against_translations
+from offline.evaluate.trec import write_qrels, write_run, write_submission
+
+StudyName = Literal["compare", "alpha", "queries", "languages", "texts", "encoders"]
+STUDIES: tuple[StudyName, ...] = get_args(StudyName)
+_OF_ONE_ENCODER: dict[StudyName, Callable[[Evaluation, EmbeddedDataset], Findings]] = {
+    "alpha": against_alpha,
+    "queries": against_queries,
+    "languages": across_languages,
+    "texts": queries_against_translations,
+}
+_PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "tokenizers", "ir-measures", "nltk", "scipy")
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateRequest:
+    """What to measure, on what, and how."""
+
+    dataset: DatasetRequest
+    bundles: Sequence[Path]
+    output: Path
+    studies: Sequence[StudyName] = ("compare",)
+    """``compare`` is always made, since the others refer to it."""
+    alpha: float = 0.01
+    metrics: Sequence[str] = ()
+    """To compare and test, the most telling first; by default what the dataset is judged by."""
+    leaks: LeakPolicy = "refuse"
+    allow_partial: bool = False
+    seed: int = 0
+    depth: int = 100
+    device: Device = "cpu"
+    max_batch_tokens: int = 512
+    cache: Path | None = None
+    """Folder of embedded texts, which evaluations may share; in the output folder where None."""
+    command: Sequence[str] = field(default_factory=lambda: sys.argv[1:])
+
+
+def evaluate(request: EvaluateRequest, console: Console) -> Report:
+    """Embed once, make every study that was asked for, and write the report.
+
+    Raises:
+        InputError: the files cannot be used, a tested question is among the fused texts, or some
+            passages have texts to fuse and others none.
+        ConfigurationError: options that do not suit the dataset, or a missing package or file.
+        BundleError: an encoder cannot be opened.
+    """
+    dataset = open_dataset(request.dataset)
+    check_fusable(dataset, request.leaks, request.allow_partial, console)
+    judge = Judge(dataset)
+    evaluation = Evaluation(
+        dataset, judge, request.alpha, judge.compared(request.metrics), console, request.seed, request.depth
+    )
+    bundles = {name: bundle for name, bundle in _named([Bundle.open(folder) for folder in request.bundles])}
+    findings: list[Findings] = []
+    pairs: list[tuple[System, System]] = []
+    for name, bundle in bundles.items():
+        cache = EmbeddingCache(
+            request.cache or request.output / "embeddings",
+            bundle,
+            device=request.device,
+            max_batch_tokens=request.max_batch_tokens,
+        )
+        try:
+            embedded = embed_dataset(name, dataset, cache, console)
+        finally:
+            cache.close()
+        compared = without_and_with(evaluation, embedded)
+        plain, fused = compared.systems
+        pairs.append((plain, fused))
+        findings.append(compared)
+        for study in request.studies:
+            if study in _OF_ONE_ENCODER:
+                console.print(f"{name}: study {study}")
+                findings.append(_OF_ONE_ENCODER[study](evaluation, embedded))
+    if "encoders" in request.studies or len(pairs) > 1:
+        findings.append(side_by_side(evaluation, pairs))
+    report = _report(request, evaluation, bundles, findings)
+    request.output.mkdir(parents=True, exist_ok=True)
+    write_report(report, request.output, [drawing for each in findings for drawing in each.drawings])
+    _write_runs(request.output, evaluation, [system for pair in pairs for system in pair])
+    tell(report, console)
+    console.print(f"report: {request.output / 'report.html'}", soft_wrap=True)
+    return report
+
+
+def check_fusable(dataset: Dataset, leaks: LeakPolicy, allow_partial: bool, console: Console) -> None:
+    """Refuse what would make the figures lie."""
+    for what, count in dataset.notes.items():
+        console.print(f"  {count:,} {what}")
+    if not any(dataset.augmentations.values()):
+        raise ConfigurationError(f"{dataset.name}: nothing to fuse; give the passages' generated queries as --queries")
+    for kind, texts in dataset.augmentations.items():
+        if leaks == "refuse":
+            refuse_leaks(dataset, kind)
+        elif found := find_leaks(dataset, kind):
+            console.print(f"  {len(found):,} {kind} that are a tested question are left out when it is asked")
+        lacking = len({passage.docid for passage in dataset.passages} - {each.docid for each in texts})
+        if lacking and texts and not allow_partial:
+            raise InputError(
+                f"{lacking:,} of {len(dataset.passages):,} passages have no {kind} and would lose to those that have; "
+                "give theirs too, or pass --allow-partial"
+            )
+
+
+def tell(report: Report, console: Console) -> None:
+    """Print each encoder's comparison."""
+    for study in report.studies:
+        if study.name != "compare":
+            continue
+        for comparison in study.comparisons:
+            table = Table("language", "questions", "without", "with xQG", "difference", "95 %", "p (Holm)", "verdict")
+            table.title = f"{comparison.b}: {comparison.metric}"
+            for lang, row in comparison.rows.items():
+                p = row.p_permutation if row.p_holm is None else row.p_holm
+                table.add_row(
+                    lang,
+                    f"{row.questions:,}",
+                    f"{100 * row.mean_a:.1f}",
+                    f"{100 * row.mean_b:.1f}",
+                    f"{100 * row.difference:+.1f}",
+                    f"{100 * row.ci_low:+.1f} to {100 * row.ci_high:+.1f}",
+                    f"{p:.4f}",
+                    row.verdict,
+                )
+            console.print(table)
+
+
+def _named(bundles: Sequence[Bundle]) -> list[tuple[str, Bundle]]:
+    """Encoders by a short name; by their folder's where two have the same source."""
+    short = [bundle.encoder.source.rstrip("/").rsplit("/", 1)[-1] for bundle in bundles]
+    twice = {name for name, count in Counter(short).items() if count > 1}
+    names = [
+        f"{name} ({bundle.folder.name})" if name in twice else name for name, bundle in zip(short, bundles, strict=True)
+    ]
+    if len(set(names)) < len(names):
+        raise ConfigurationError("two bundles have the same source and folder name; give each another folder name")
+    return list(zip(names, bundles, strict=True))
+
+
+def _report(
+    request: EvaluateRequest, evaluation: Evaluation, bundles: dict[str, Bundle], findings: list[Findings]
+) -> Report:
+    dataset = evaluation.dataset
+    return Report(
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=["python", "-m", "offline", *request.command],
+        versions=_versions(),
+        seed=request.seed,
+        dataset=DatasetFacts(
+            name=dataset.name,
+            files=dict(dataset.files),
+            passages=len(dataset.passages),
+            questions=dict(Counter(evaluation.langs)),
+            augmentations={
+                kind: dict(Counter(each.lang for each in texts)) for kind, texts in dataset.augmentations.items()
+            },
+            notes=dict(dataset.notes),
+        ),
+        encoders={name: bundle.fingerprint for name, bundle in bundles.items()},
+        metrics=list(evaluation.metrics),
+        questions=[
+            AskedQuestion(
+                id=each.id, lang=each.lang, text=each.text, relevant=dict(each.relevant), answers=list(each.answers)
+            )
+            for each in dataset.questions
+        ],
+        systems=[system for each in findings for system in each.systems],
+        studies=[each.study for each in findings],
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"xqg": __version__, "python": platform.python_version(), "platform": platform.machine()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _write_runs(folder: Path, evaluation: Evaluation, systems: list[System]) -> None:
+    """TREC runs, relevance judgements, and submissions in the format of XOR-TyDi."""
+    write_qrels(folder / "qrels.txt", evaluation.dataset.questions)
+    text_of = {passage.docid: passage.text for passage in evaluation.dataset.passages}
+    for number, system in enumerate(systems):
+        name = f"{number:02d}-" + "".join(each if each.isalnum() else "-" for each in system.name).lower()
+        write_run(folder / f"{name}.trec", system, evaluation.dataset.questions, "xqg")
+        write_submission(folder / f"{name}.json", system, evaluation.dataset.questions, text_of)

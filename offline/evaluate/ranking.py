@@ -1,0 +1,130 @@
+"""Exact search over fused vectors, each question kept from what it must not see."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.vectors import Vectors
+from offline.evaluate.dataset import Kind
+from offline.evaluate.embedded import EmbeddedDataset, EmbeddedTexts
+from offline.fuse import fuse
+
+_SCORES_AT_ONCE = 32_000_000  # of questions times passages; 128 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """What is fused into the passages."""
+
+    kind: Kind
+    selected: NDArray[np.bool_]
+    """Over the texts of the kind: which ones, bool [texts]."""
+    alpha: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The first hits of every question, best first; equal scores in corpus order."""
+
+    rows: NDArray[np.int64]
+    """Rows of passages, int64 [questions, depth]."""
+    scores: Vectors
+    """float32 [questions, depth]."""
+
+
+def rank(embedded: EmbeddedDataset, fusion: Fusion | None, depth: int) -> Ranking:
+    """Search exactly, so that the figures tell of the vectors alone.
+
+    A text that is left out for a question, being that question itself or a translation of it, is
+    taken out of its passage's sum while that question is asked, and only then: with each tested
+    question so left out, all others may be fused (leave-one-out).
+
+    Args:
+        fusion: None for the passages as they are.
+        depth: hits per question; fewer where there are fewer passages.
+    """
+    passages, own = embedded.passages, _OwnVectors.none(embedded.passages.shape[1])
+    if fusion is not None:
+        passages, own = _fused(embedded, embedded.texts[fusion.kind], fusion)
+    questions = embedded.questions
+    if embedded.is_cosine:
+        passages, questions = unit(passages), unit(questions)
+        own = _OwnVectors(own.questions, own.passages, unit(own.vectors))
+    depth = min(depth, len(passages))
+    rows = np.empty((len(questions), depth), np.int64)
+    scores = np.empty((len(questions), depth), np.float32)
+    step = max(1, _SCORES_AT_ONCE // len(passages))
+    for start in range(0, len(questions), step):
+        block = questions[start : start + step] @ passages.T
+        own.overwrite(block, questions, start)
+        found = _best(block, depth)
+        rows[start : start + step] = found
+        scores[start : start + step] = np.take_along_axis(block, found, axis=1)
+    return Ranking(rows, scores)
+
+
+def ranks_of(embedded: EmbeddedDataset, ranking: Ranking) -> list[int | None]:
+    """Rank, from 1, of each question's first relevant passage; None where it is not among the hits."""
+    docids = [passage.docid for passage in embedded.dataset.passages]
+    return [
+        next((rank for rank, row in enumerate(rows, 1) if docids[row] in question.relevant), None)
+        for question, rows in zip(embedded.dataset.questions, ranking.rows.tolist(), strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnVectors:
+    """Passages as single questions see them; one row per pair."""
+
+    questions: NDArray[np.int64]
+    passages: NDArray[np.int64]
+    vectors: Vectors
+
+    @classmethod
+    def none(cls, dimension: int) -> "_OwnVectors":
+        nothing = np.empty(0, np.int64)
+        return cls(nothing, nothing, np.empty((0, dimension), np.float32))
+
+    def overwrite(self, block: Vectors, questions: Vectors, start: int) -> None:
+        """Put the pairs' scores into the scores of questions ``start`` and following."""
+        here = (self.questions >= start) & (self.questions < start + len(block))
+        asked, found = self.questions[here], self.passages[here]
+        block[asked - start, found] = np.einsum("pd,pd->p", questions[asked], self.vectors[here])
+
+
+def _fused(embedded: EmbeddedDataset, texts: EmbeddedTexts, fusion: Fusion) -> tuple[Vectors, _OwnVectors]:
+    passages, selected = embedded.passages, fusion.selected
+    sums = np.zeros_like(passages)
+    np.add.at(sums, texts.rows[selected], texts.vectors[selected])
+    counts = np.bincount(texts.rows[selected], minlength=len(passages))
+    asked, out = texts.left_out
+    out, asked = out[selected[out]], asked[selected[out]]
+    pairs, pair_of = np.unique(np.stack([asked, texts.rows[out]], axis=1), axis=0, return_inverse=True)
+    less = np.zeros((len(pairs), passages.shape[1]), np.float32)
+    np.add.at(less, pair_of.ravel(), texts.vectors[out])
+    fewer = np.bincount(pair_of.ravel(), minlength=len(pairs))
+    of, found = pairs[:, 0], pairs[:, 1]
+    own = _fuse(passages[found], sums[found] - less, counts[found] - fewer, fusion.alpha)
+    return _fuse(passages, sums, counts, fusion.alpha), _OwnVectors(of, found, own)
+
+
+def _fuse(passages: Vectors, sums: Vectors, counts: NDArray[np.int64], alpha: float) -> Vectors:
+    return fuse(passages, sums[:, None, :], counts[:, None].astype(np.int32), alpha)
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Each row at length 1; a row of zeros stays."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Vectors = vectors / np.maximum(lengths, 1e-12)
+    return unit
+
+
+def _best(scores: Vectors, depth: int) -> NDArray[np.int64]:
+    """Columns of each row's highest scores, int64 [rows, depth]; equal scores by column."""
+    if depth == scores.shape[1]:
+        found = np.broadcast_to(np.arange(depth), scores.shape)
+    else:
+        found = np.sort(np.argpartition(-scores, depth - 1, axis=1)[:, :depth], axis=1)
+    order = np.argsort(-np.take_along_axis(scores, found, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(found, order, axis=1)

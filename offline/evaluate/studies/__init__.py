@@ -1,0 +1,1 @@
+"""The studies, one a module: each fuses anew what was embedded once, and says what came out."""
