@@ -1,4 +1,4 @@
-"""``python -m offline``: export, generate, filter, ledger, embed, load, build, collections, rollback, plan, evaluate, demo."""
+"""``python -m offline``: every command, from a checkpoint and a corpus to an index that is measured."""
 
 import typer
 

@@ -26,7 +26,7 @@ def evaluate(
     queries: options.Queries = None,
     study: Annotated[list[StudyName], typer.Option(help=f"Repeat for several: {', '.join(get_args(StudyName))}.")] = [
         "compare"
-    ],  # noqa: B006, typer copies it
+    ],
     alpha: options.Alpha = 0.01,
     metric: Annotated[
         list[str] | None, typer.Option(help="To compare and test, the most telling first; repeat for more.")

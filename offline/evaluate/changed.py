@@ -59,9 +59,8 @@ def _changed(
 def nearest_texts(embedded: EmbeddedDataset, kind: Kind, question: int, passage: int) -> list[NearText]:
     """The passage's fused texts that lie nearest to a question, best first; none that is left out for it."""
     texts = embedded.texts[kind]
-    asked, out = texts.left_out
-    own = np.flatnonzero(texts.rows == passage)
-    own = np.setdiff1d(own, out[asked == question])
+    out = texts.left_out.augmentation_rows[texts.left_out.question_rows == question]
+    own = np.setdiff1d(np.flatnonzero(texts.rows == passage), out)
     scores: Vectors = unit(texts.vectors[own]) @ unit(embedded.questions[question : question + 1])[0]
     best = np.argsort(-scores, kind="stable")[:_NEAREST]
     return [

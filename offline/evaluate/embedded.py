@@ -11,7 +11,7 @@ from app.bundle import EncoderIdentity, Side
 from app.vectors import Vectors
 from offline.evaluate.dataset import Augmentation, Dataset, Kind
 from offline.evaluate.embedding_cache import EmbeddingCache
-from offline.evaluate.leaks import left_out
+from offline.evaluate.leaks import LeftOut, left_out
 
 _SIDES: dict[Kind, Side] = {"queries": Side.QUERY, "translations": Side.PASSAGE}
 
@@ -29,8 +29,8 @@ class EmbeddedTexts:
     """Language code of each, [texts]."""
     ordinals: NDArray[np.int64]
     """How many of the same passage and language come before, int64 [texts]."""
-    left_out: tuple[NDArray[np.int64], NDArray[np.int64]]
-    """Pairs of question row and text row: texts that are never fused when that question is asked."""
+    left_out: LeftOut
+    """Texts that are never fused when a question is asked."""
 
     @property
     def languages(self) -> list[str]:
@@ -80,7 +80,7 @@ def embed_dataset(name: str, dataset: Dataset, cache: EmbeddingCache, console: C
             rows,
             np.array([each.lang for each in augmentations], np.str_),
             _ordinals(augmentations),
-            left_out(dataset, kind),
+            left_out(dataset, kind, "leave-out"),  # what is to be refused was
         )
     return EmbeddedDataset(name, dataset, cache.bundle.encoder, passages, questions, texts)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from offline.evaluate.dataset import Dataset, Kind
-from offline.evaluate.embedded import EmbeddedDataset, EmbeddedTexts
+from offline.evaluate.embedded import EmbeddedDataset
 from offline.evaluate.judge import Judge
 from offline.evaluate.metrics.averages import means
 from offline.evaluate.ranking import Fusion, Ranking, rank
@@ -31,8 +31,6 @@ class Evaluation:
     dataset: Dataset
     judge: Judge
     alpha: float
-    metrics: Sequence[str]
-    """Those that are compared and tested, the most telling first."""
     console: Console
     seed: int = 0
     depth: int = 100
@@ -42,33 +40,45 @@ class Evaluation:
     def __post_init__(self) -> None:
         object.__setattr__(self, "langs", [question.lang for question in self.dataset.questions])
 
-    def measure(
-        self, embedded: EmbeddedDataset, name: str, description: str, fusion: Fusion | None, keep_hits: int = 0
-    ) -> tuple[System, Ranking]:
-        """Rank and judge.
+    @property
+    def metrics(self) -> list[str]:
+        """Those that are compared and tested, the most telling first."""
+        return self.judge.compared
 
-        Args:
-            keep_hits: how many hits of each question go into the report.
-        """
+    def measure(self, embedded: EmbeddedDataset, name: str, fusion: Fusion) -> System:
+        """Rank with the fusion, and judge by the metrics that are compared."""
         ranking = rank(embedded, fusion, self.depth)
-        scores = self.judge.scores(ranking)
+        scores = self.judge.scores(ranking, self.metrics)
+        return self._system(embedded, name, fusion, scores)
+
+    def measure_whole(self, embedded: EmbeddedDataset, name: str, fusion: Fusion | None) -> tuple[System, Ranking]:
+        """The same by every metric, with all hits; without a fusion, the passages as they are."""
+        ranking = rank(embedded, fusion, self.depth)
+        scores = self.judge.scores(ranking, self.judge.metrics)
         docids = [passage.docid for passage in self.dataset.passages]
         top = [
             [RetrievedPassage(docid=docids[row], score=score) for row, score in zip(rows, given, strict=True)]
-            for rows, given in zip(
-                ranking.rows[:, :keep_hits].tolist(), ranking.scores[:, :keep_hits].tolist(), strict=True
-            )
+            for rows, given in zip(ranking.rows.tolist(), ranking.scores.tolist(), strict=True)
         ]
-        system = System(
+        return self._system(embedded, name, fusion, scores, top), ranking
+
+    def _system(
+        self,
+        embedded: EmbeddedDataset,
+        name: str,
+        fusion: Fusion | None,
+        scores: dict[str, list[float | None]],
+        top: Sequence[list[RetrievedPassage]] = (),
+    ) -> System:
+        return System(
             name=name,
             encoder=embedded.encoder.fingerprint,
-            description=description,
+            description=describe(embedded, fusion),
             alpha=fusion.alpha if fusion else 0.0,
             scores=scores,
             means=self.means(scores),
-            top=top if keep_hits else [],
+            top=list(top),
         )
-        return system, ranking
 
     def means(self, scores: dict[str, list[float | None]]) -> dict[str, dict[str, float]]:
         """Metric to language, or ``macro``, to mean."""
@@ -79,9 +89,11 @@ class Evaluation:
         return [compare(a, b, metric, self.langs, self.seed) for metric in self.metrics]
 
 
-def describe(texts: EmbeddedTexts, fusion: Fusion) -> str:
+def describe(embedded: EmbeddedDataset, fusion: Fusion | None) -> str:
     """``alpha 0.05, 14.0 queries in 7 languages per passage``."""
-    selected = fusion.selected
+    if fusion is None:
+        return "passages as they are"
+    texts, selected = embedded.texts[fusion.kind], fusion.selected
     passages = len(set(texts.rows[selected].tolist()))
     languages = len(set(texts.langs[selected].tolist()))
     each = selected.sum() / max(passages, 1)

@@ -21,7 +21,7 @@ from offline.evaluate.dataset import Dataset
 from offline.evaluate.datasets import DatasetRequest, open_dataset
 from offline.evaluate.embedded import EmbeddedDataset, embed_dataset
 from offline.evaluate.embedding_cache import EmbeddingCache
-from offline.evaluate.evaluation import Evaluation, Findings, main_kind
+from offline.evaluate.evaluation import Evaluation, Findings
 from offline.evaluate.judge import Judge
 from offline.evaluate.leaks import LeakPolicy, find_leaks, refuse_leaks
 from offline.evaluate.report.model import AskedQuestion, DatasetFacts, Report, System
@@ -79,10 +79,8 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
     """
     dataset = open_dataset(request.dataset)
     check_fusable(dataset, request.leaks, request.allow_partial, console)
-    judge = Judge(dataset)
-    evaluation = Evaluation(
-        dataset, judge, request.alpha, judge.compared(request.metrics), console, request.seed, request.depth
-    )
+    judge = Judge(dataset, request.metrics)
+    evaluation = Evaluation(dataset, judge, request.alpha, console, request.seed, request.depth)
     bundles = {name: bundle for name, bundle in _named([Bundle.open(folder) for folder in request.bundles])}
     findings: list[Findings] = []
     pairs: list[tuple[System, System]] = []
@@ -123,9 +121,10 @@ def check_fusable(dataset: Dataset, leaks: LeakPolicy, allow_partial: bool, cons
     if not any(dataset.augmentations.values()):
         raise ConfigurationError(f"{dataset.name}: nothing to fuse; give the passages' generated queries as --queries")
     for kind, texts in dataset.augmentations.items():
+        found = find_leaks(dataset, kind)
         if leaks == "refuse":
-            refuse_leaks(dataset, kind)
-        elif found := find_leaks(dataset, kind):
+            refuse_leaks(found)
+        elif found:
             console.print(f"  {len(found):,} {kind} that are a tested question are left out when it is asked")
         lacking = len({passage.docid for passage in dataset.passages} - {each.docid for each in texts})
         if lacking and texts and not allow_partial:

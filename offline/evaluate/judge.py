@@ -1,11 +1,61 @@
-"""Judge: every metric of a ranking, question by question."""
+"""Judge: the metrics of a ranking, question by question."""
 
 from collections.abc import Sequence
 
+from app.errors import ConfigurationError
 from offline.evaluate.dataset import Dataset
-from offline.evaluate.metrics.answers import AnswerJudge
+from offline.evaluate.metrics.answers import ANSWER_METRICS, answer_scores, span_answers
 from offline.evaluate.metrics.relevance import relevance_scores
 from offline.evaluate.ranking import Ranking
 
-RELEVANCE = ("MRR@100", "R@1", "R@10", "R@100", "nDCG@10", "success@10")
-ANSWERS = ("R@2kt", "R@5kt", "R@2kt strict", "R@5kt strict")
+_RELEVANCE = ("MRR@100", "R@1", "R@10", "R@100", "nDCG@10", "success@10")
+_COMPARED = ("MRR@100", "R@1", "R@10", "R@2kt", "R@5kt")
+
+
+class Judge:
+    """Scores rankings of one dataset by what it knows: relevant passages, answers, or both.
+
+    Args:
+        compared: metrics to compare and test, the most telling first; any that the dataset can be
+            judged by.  By default MRR@100, R@1, R@10, R@2kt and R@5kt, as far as it can.
+
+    Raises:
+        ConfigurationError: the dataset cannot be judged by a metric, or by none at all.
+    """
+
+    def __init__(self, dataset: Dataset, compared: Sequence[str] = ()) -> None:
+        self._docids = [passage.docid for passage in dataset.passages]
+        # as the published runs of XOR-TyDi have it: the title is not part of what is read
+        self._texts = [passage.text for passage in dataset.passages]
+        self._relevant = [question.relevant for question in dataset.questions]
+        self._answers = [question.answers for question in dataset.questions]
+        possible: list[str] = []
+        if any(self._relevant):
+            possible += _RELEVANCE
+        if any(map(span_answers, self._answers)):
+            possible += ANSWER_METRICS
+        if not possible:
+            raise ConfigurationError(f"{dataset.name}: no question has a relevant passage or an answer to judge by")
+        for name in compared:
+            if name in ANSWER_METRICS and name not in possible:
+                raise ConfigurationError(f"--metric {name}: no question of {dataset.name} has an answer")
+            if name not in ANSWER_METRICS and not any(self._relevant):
+                raise ConfigurationError(f"--metric {name}: {dataset.name} knows answers, but no relevant passages")
+        self.compared = list(dict.fromkeys(compared)) or [name for name in _COMPARED if name in possible]
+        self.metrics = list(dict.fromkeys([*self.compared, *possible]))
+        """All that the dataset can be judged by, the compared ones first."""
+
+    def scores(self, ranking: Ranking, metrics: Sequence[str]) -> dict[str, list[float | None]]:
+        """Metric to a score per question, 0 to 1; None where a metric does not apply to it."""
+        scores: dict[str, list[float | None]] = {}
+        by_relevance = [name for name in metrics if name not in ANSWER_METRICS]
+        if by_relevance:
+            rankings = [[self._docids[row] for row in rows] for rows in ranking.rows.tolist()]
+            scores |= relevance_scores(rankings, self._relevant, by_relevance)
+        if len(by_relevance) < len(metrics):
+            each = [
+                answer_scores((self._texts[row] for row in rows), answers)
+                for rows, answers in zip(ranking.rows.tolist(), self._answers, strict=True)
+            ]
+            scores |= {name: [one[name] for one in each] for name in metrics if name in ANSWER_METRICS}
+        return {name: scores[name] for name in metrics}

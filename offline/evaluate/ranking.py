@@ -98,7 +98,7 @@ def _fused(embedded: EmbeddedDataset, texts: EmbeddedTexts, fusion: Fusion) -> t
     sums = np.zeros_like(passages)
     np.add.at(sums, texts.rows[selected], texts.vectors[selected])
     counts = np.bincount(texts.rows[selected], minlength=len(passages))
-    asked, out = texts.left_out
+    asked, out = texts.left_out.question_rows, texts.left_out.augmentation_rows
     out, asked = out[selected[out]], asked[selected[out]]
     pairs, pair_of = np.unique(np.stack([asked, texts.rows[out]], axis=1), axis=0, return_inverse=True)
     less = np.zeros((len(pairs), passages.shape[1]), np.float32)

@@ -1,7 +1,7 @@
 """``alpha``: recall against the weight of the fusion."""
 
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Findings, describe, main_kind, percent
+from offline.evaluate.evaluation import Evaluation, Findings, main_kind, percent
 from offline.evaluate.ranking import Fusion
 from offline.evaluate.report import plots
 from offline.evaluate.report.model import MACRO, Study, System, Table
@@ -55,5 +55,5 @@ def alpha_grid(evaluation: Evaluation, embedded: EmbeddedDataset) -> list[System
     for alpha in sorted({*GRID, evaluation.alpha}):
         fusion = Fusion(kind, texts.all(), alpha)
         name = f"{embedded.name}, alpha {alpha:g}"
-        systems.append(evaluation.measure(embedded, name, describe(texts, fusion), fusion)[0])
+        systems.append(evaluation.measure(embedded, name, fusion))
     return systems

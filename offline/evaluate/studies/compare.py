@@ -2,22 +2,19 @@
 
 from offline.evaluate.changed import changed_questions
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Findings, describe, main_kind, percent
+from offline.evaluate.evaluation import Evaluation, Findings, main_kind, percent
 from offline.evaluate.ranking import Fusion
 from offline.evaluate.report import plots
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
-
-_KEPT_HITS = 10
 
 
 def without_and_with(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findings:
     """Measure an encoder's passages as they are, and with every text of the main kind fused in."""
     kind = main_kind(evaluation.dataset)
-    texts = embedded.texts[kind]
-    fusion = Fusion(kind, texts.all(), evaluation.alpha)
-    plain, before = evaluation.measure(embedded, embedded.name, "passages as they are", None, _KEPT_HITS)
+    fusion = Fusion(kind, embedded.texts[kind].all(), evaluation.alpha)
+    plain, before = evaluation.measure_whole(embedded, embedded.name, None)
     name = f"{embedded.name} + xQG"
-    fused, after = evaluation.measure(embedded, name, describe(texts, fusion), fusion, _KEPT_HITS)
+    fused, after = evaluation.measure_whole(embedded, name, fusion)
     comparisons = evaluation.compare(plain, fused)
     first = comparisons[0]
     study = Study(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Findings, describe, main_kind, percent
+from offline.evaluate.evaluation import Evaluation, Findings, main_kind, percent
 from offline.evaluate.ranking import Fusion
 from offline.evaluate.report import plots
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
@@ -69,7 +69,7 @@ def _fused(evaluation: Evaluation, embedded: EmbeddedDataset, languages: list[st
     texts = embedded.texts[kind]
     fusion = Fusion(kind, of_languages(texts, languages), evaluation.alpha)
     name = f"{embedded.name} + {','.join(languages) or 'nothing'}"
-    return evaluation.measure(embedded, name, describe(texts, fusion), fusion)[0]
+    return evaluation.measure(embedded, name, fusion)
 
 
 def _left_out(

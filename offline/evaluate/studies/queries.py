@@ -3,7 +3,7 @@
 import numpy as np
 
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Findings, describe, main_kind, percent
+from offline.evaluate.evaluation import Evaluation, Findings, main_kind, percent
 from offline.evaluate.ranking import Fusion
 from offline.evaluate.report import plots
 from offline.evaluate.report.model import MACRO, Study, System, Table
@@ -64,5 +64,5 @@ def _drawn(evaluation: Evaluation, embedded: EmbeddedDataset, count: int, draws:
             kind, at_most(texts, count, np.random.default_rng([evaluation.seed, count, draw])), evaluation.alpha
         )
         name = f"{embedded.name}, {count} per language, draw {draw + 1}"
-        systems.append(evaluation.measure(embedded, name, describe(texts, fusion), fusion)[0])
+        systems.append(evaluation.measure(embedded, name, fusion))
     return systems

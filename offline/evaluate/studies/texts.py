@@ -5,7 +5,7 @@ import numpy as np
 from app.errors import ConfigurationError
 from offline.evaluate.dataset import Kind
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Findings, describe, percent
+from offline.evaluate.evaluation import Evaluation, Findings, percent
 from offline.evaluate.ranking import Fusion
 from offline.evaluate.report import plots
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
@@ -37,7 +37,9 @@ def queries_against_translations(evaluation: Evaluation, embedded: EmbeddedDatas
         lang for lang in embedded.texts["translations"].languages if lang in embedded.texts["queries"].languages
     ]
     langs = [*evaluation.dataset.languages, MACRO]
-    plain = evaluation.measure(embedded, f"{embedded.name}", "passages as they are", None)[0]
+    plain = evaluation.measure(
+        embedded, embedded.name, Fusion("queries", of_languages(embedded.texts["queries"], []), 0.0)
+    )
     rows = [["none", "0", *(percent(plain.means[metric][lang]) for lang in langs), "0"]]
     curves: dict[str, list[float]] = {}
     whole: dict[Kind, System] = {}
@@ -89,7 +91,7 @@ def _at_its_best(
     grid = []
     for alpha in GRID:
         fusion = Fusion(kind, mask, alpha)
-        grid.append(evaluation.measure(embedded, f"{kind} {alpha:g}", describe(texts, fusion), fusion)[0])
+        grid.append(evaluation.measure(embedded, f"{kind} {alpha:g}", fusion))
     half = halves(evaluation.dataset.questions, evaluation.seed)
     name = f"{embedded.name} + {kind} in {','.join(languages)}"
     return chosen_on_the_other_half(grid, evaluation.metrics[0], evaluation.langs, half, name)
