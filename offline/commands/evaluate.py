@@ -24,9 +24,10 @@ def evaluate(
         Path | None, typer.Option(help="Passages, where the dataset brings none: .jsonl[.gz], .tsv[.gz], .parquet.")
     ] = None,
     queries: options.Queries = None,
-    study: Annotated[list[StudyName], typer.Option(help=f"Repeat for several: {', '.join(get_args(StudyName))}.")] = [
-        "compare"
-    ],
+    study: Annotated[
+        list[StudyName] | None,
+        typer.Option(help=f"Repeat for several: {', '.join(get_args(StudyName))}. compare is always made."),
+    ] = None,
     alpha: options.Alpha = 0.01,
     metric: Annotated[
         list[str] | None, typer.Option(help="To compare and test, the most telling first; repeat for more.")
@@ -52,7 +53,7 @@ def evaluate(
             DatasetRequest(dataset, data, corpus, queries, tuple(language or ()), ignore_unmatched),
             bundle,
             output,
-            study,
+            study or ("compare",),
             alpha,
             metric or (),
             leaks,

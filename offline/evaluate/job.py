@@ -81,7 +81,7 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
     check_fusable(dataset, request.leaks, request.allow_partial, console)
     judge = Judge(dataset, request.metrics)
     evaluation = Evaluation(dataset, judge, request.alpha, console, request.seed, request.depth)
-    bundles = {name: bundle for name, bundle in _named([Bundle.open(folder) for folder in request.bundles])}
+    bundles = _named([Bundle.open(folder) for folder in request.bundles])
     findings: list[Findings] = []
     pairs: list[tuple[System, System]] = []
     for name, bundle in bundles.items():
@@ -157,7 +157,7 @@ def tell(report: Report, console: Console) -> None:
             console.print(table)
 
 
-def _named(bundles: Sequence[Bundle]) -> list[tuple[str, Bundle]]:
+def _named(bundles: Sequence[Bundle]) -> dict[str, Bundle]:
     """Encoders by a short name; by their folder's where two have the same source."""
     short = [bundle.encoder.source.rstrip("/").rsplit("/", 1)[-1] for bundle in bundles]
     twice = {name for name, count in Counter(short).items() if count > 1}
@@ -166,7 +166,7 @@ def _named(bundles: Sequence[Bundle]) -> list[tuple[str, Bundle]]:
     ]
     if len(set(names)) < len(names):
         raise ConfigurationError("two bundles have the same source and folder name; give each another folder name")
-    return list(zip(names, bundles, strict=True))
+    return dict(zip(names, bundles, strict=True))
 
 
 def _report(

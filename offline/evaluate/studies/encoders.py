@@ -21,12 +21,11 @@ def side_by_side(evaluation: Evaluation, pairs: Sequence[tuple[System, System]])
         pairs: per encoder its system without xQG and the one with it.
     """
     langs = [*evaluation.dataset.languages, MACRO]
-    tables, comparisons = [], []
+    tables = []
     for metric in evaluation.metrics:
-        rows = []
-        for plain, fused in pairs:
-            for system in (plain, fused):
-                rows.append([system.name, *(percent(system.means[metric][lang]) for lang in langs)])
+        rows = [
+            [system.name, *(percent(system.means[metric][lang]) for lang in langs)] for pair in pairs for system in pair
+        ]
         tables.append(Table(title=f"{metric}, %", columns=["encoder", *langs], rows=rows))
     tables.append(
         Table(
