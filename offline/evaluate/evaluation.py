@@ -1,5 +1,6 @@
 """Evaluation: what every study of one dataset shares, and the one way to measure a system."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,9 +11,17 @@ from offline.evaluate.embedded import EmbeddedDataset
 from offline.evaluate.judge import Judge
 from offline.evaluate.metrics.averages import means
 from offline.evaluate.ranking import Fusion, Ranking, rank
-from offline.evaluate.report.model import Comparison, RetrievedPassage, Study, System
-from offline.evaluate.report.plots import Drawing
+from offline.evaluate.report.drawing import Drawing
+from offline.evaluate.report.model import Comparison, Plot, RetrievedPassage, Study, System
 from offline.evaluate.significance import compare
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A plot of the report with what is drawn."""
+
+    plot: Plot
+    drawing: Drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +30,7 @@ class Findings:
 
     study: Study
     systems: Sequence[System] = ()
-    drawings: Sequence[Drawing] = ()
+    figures: Sequence[Figure] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,16 @@ def describe(embedded: EmbeddedDataset, fusion: Fusion | None) -> str:
     languages = len(set(texts.langs[selected].tolist()))
     each = selected.sum() / max(passages, 1)
     return f"alpha {fusion.alpha:g}, {each:.1f} {fusion.kind} in {languages} languages per passage"
+
+
+def figure(stem: str, title: str, alt: str, drawing: Drawing) -> Figure:
+    """A drawing as the report has it; the stem names its files."""
+    return Figure(Plot(title=title, alt=alt, file=f"{slug(stem)}.svg"), drawing)
+
+
+def slug(name: str) -> str:
+    """``multilingual-e5-small + xQG`` -> ``multilingual-e5-small-xqg``, as in names of files."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def percent(value: float) -> str:

@@ -21,11 +21,11 @@ from offline.evaluate.dataset import Dataset
 from offline.evaluate.datasets import DatasetRequest, open_dataset
 from offline.evaluate.embedded import EmbeddedDataset, embed_dataset
 from offline.evaluate.embedding_cache import EmbeddingCache
-from offline.evaluate.evaluation import Evaluation, Findings
+from offline.evaluate.evaluation import Evaluation, Findings, slug
 from offline.evaluate.judge import Judge
 from offline.evaluate.leaks import LeakPolicy, find_leaks, refuse_leaks
+from offline.evaluate.report.folder import write_report
 from offline.evaluate.report.model import AskedQuestion, DatasetFacts, Report, System
-from offline.evaluate.report.writing import write_report
 from offline.evaluate.studies.alpha import against_alpha
 from offline.evaluate.studies.compare import without_and_with
 from offline.evaluate.studies.encoders import side_by_side
@@ -107,7 +107,8 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
         findings.append(side_by_side(evaluation, pairs))
     report = _report(request, evaluation, bundles, findings)
     request.output.mkdir(parents=True, exist_ok=True)
-    write_report(report, request.output, [drawing for each in findings for drawing in each.drawings])
+    drawings = {each.plot.file: each.drawing for found in findings for each in found.figures}
+    write_report(report, request.output, drawings)
     _write_runs(request.output, evaluation, [system for pair in pairs for system in pair])
     tell(report, console)
     console.print(f"report: {request.output / 'report.html'}", soft_wrap=True)
@@ -197,7 +198,9 @@ def _report(
             for each in dataset.questions
         ],
         systems=[system for each in findings for system in each.systems],
-        studies=[each.study for each in findings],
+        studies=[
+            each.study.model_copy(update={"plots": [figure.plot for figure in each.figures]}) for each in findings
+        ],
     )
 
 
@@ -216,6 +219,6 @@ def _write_runs(folder: Path, evaluation: Evaluation, systems: list[System]) -> 
     write_qrels(folder / "qrels.txt", evaluation.dataset.questions)
     text_of = {passage.docid: passage.text for passage in evaluation.dataset.passages}
     for number, system in enumerate(systems):
-        name = f"{number:02d}-" + "".join(each if each.isalnum() else "-" for each in system.name).lower()
+        name = f"{number:02d}-{slug(system.name)}"
         write_run(folder / f"{name}.trec", system, evaluation.dataset.questions, "xqg")
         write_submission(folder / f"{name}.json", system, evaluation.dataset.questions, text_of)

@@ -1,7 +1,7 @@
 """``alpha``: recall against the weight of the fusion."""
 
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Findings, main_kind, percent
+from offline.evaluate.evaluation import Evaluation, Findings, figure, main_kind, percent
 from offline.evaluate.ranking import Fusion
 from offline.evaluate.report import plots
 from offline.evaluate.report.model import MACRO, Study, System, Table
@@ -34,17 +34,18 @@ def against_alpha(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findings
         tables=[table],
         comparisons=comparisons,
     )
+    title = f"{embedded.name}: {metric} against alpha"
     drawing = plots.lines(
-        f"{embedded.name}: {metric} against alpha",
+        title,
         "alpha",
         f"{metric}, %",
-        alphas,
+        [system.alpha for system in grid],
         {lang: [100 * system.means[metric][lang] for system in grid] for lang in langs},
         x_scale="symlog",
         marked_x=evaluation.alpha,
-        alt=f"{metric} of each language against alpha, a line a language; the figures are in the table.",
     )
-    return Findings(study, [chosen], [drawing])
+    alt = f"{metric} against alpha, a line a language; the figures are in the table."
+    return Findings(study, [chosen], [figure(f"{embedded.name}-alpha", title, alt, drawing)])
 
 
 def alpha_grid(evaluation: Evaluation, embedded: EmbeddedDataset) -> list[System]:

@@ -2,7 +2,7 @@
 
 from offline.evaluate.changed import changed_questions
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Findings, main_kind, percent
+from offline.evaluate.evaluation import Evaluation, Figure, Findings, figure, main_kind, percent
 from offline.evaluate.ranking import Fusion
 from offline.evaluate.report import plots
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
@@ -26,25 +26,33 @@ def without_and_with(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findi
         comparisons=comparisons,
         changed=changed_questions(embedded, kind, before, after),
     )
-    drawings = [
-        plots.paired_bars(
-            f"{embedded.name}: {first.metric} without and with xQG",
-            f"{first.metric}, %",
-            list(first.rows),
-            {
-                "without": [100 * row.mean_a for row in first.rows.values()],
-                "with xQG": [100 * row.mean_b for row in first.rows.values()],
-            },
-            alt=f"{first.metric} of each language without and with xQG; the same figures as in the table.",
+    return Findings(study, [plain, fused], figures_of(embedded.name, comparisons[0]))
+
+
+def figures_of(encoder: str, comparison: Comparison) -> list[Figure]:
+    """Both means of each language, and the differences with their intervals."""
+    metric, rows = comparison.metric, comparison.rows
+    title = f"{encoder}: {metric} without and with xQG"
+    both = {
+        "without": [100 * row.mean_a for row in rows.values()],
+        "with xQG": [100 * row.mean_b for row in rows.values()],
+    }
+    changes = f"{encoder}: what xQG changes"
+    intervals = {lang: (100 * row.difference, 100 * row.ci_low, 100 * row.ci_high) for lang, row in rows.items()}
+    return [
+        figure(
+            f"{encoder}-bars",
+            title,
+            f"{metric} of each language without and with xQG; the figures are in the table.",
+            plots.paired_bars(title, f"{metric}, %", list(rows), both),
         ),
-        plots.forest(
-            f"{embedded.name}: what xQG changes",
-            f"difference in {first.metric}, points, with 95 % interval",
-            {lang: (100 * row.difference, 100 * row.ci_low, 100 * row.ci_high) for lang, row in first.rows.items()},
-            alt=f"Differences in {first.metric} per language with their intervals, as in the comparison.",
+        figure(
+            f"{encoder}-differences",
+            changes,
+            f"Difference in {metric} of each language with its 95 % interval, as in the comparison.",
+            plots.forest(changes, f"difference in {metric}, points", intervals),
         ),
     ]
-    return Findings(study, [plain, fused], drawings)
 
 
 def verdicts(comparison: Comparison) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from offline.evaluate.evaluation import Evaluation, Findings, percent
+from offline.evaluate.evaluation import Evaluation, Findings, figure, percent
 from offline.evaluate.report import plots
 from offline.evaluate.report.model import MACRO, Study, System, Table
 
@@ -50,14 +50,11 @@ def side_by_side(evaluation: Evaluation, pairs: Sequence[tuple[System, System]])
         tables=tables,
         comparisons=comparisons,
     )
-    drawing = plots.paired_bars(
-        f"Encoders: macro {metric} without and with xQG",
-        f"macro {metric}, %",
-        [plain.name for plain, _ in pairs],
-        {
-            "without": [100 * plain.means[metric][MACRO] for plain, _ in pairs],
-            "with xQG": [100 * fused.means[metric][MACRO] for _, fused in pairs],
-        },
-        alt=f"Macro {metric} of each encoder without and with xQG, as in the first table.",
-    )
-    return Findings(study, drawings=[drawing])
+    title = f"Encoders: macro {metric} without and with xQG"
+    both = {
+        "without": [100 * plain.means[metric][MACRO] for plain, _ in pairs],
+        "with xQG": [100 * fused.means[metric][MACRO] for _, fused in pairs],
+    }
+    drawing = plots.paired_bars(title, f"macro {metric}, %", [plain.name for plain, _ in pairs], both)
+    alt = f"Macro {metric} of each encoder without and with xQG, as in the first table."
+    return Findings(study, figures=[figure("encoders", title, alt, drawing)])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Findings, main_kind, percent
+from offline.evaluate.evaluation import Evaluation, Findings, figure, main_kind, percent
 from offline.evaluate.ranking import Fusion
 from offline.evaluate.report import plots
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
@@ -50,18 +50,18 @@ def across_languages(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findi
         tables=tables,
         comparisons=[comparison for _, comparison in left_out],
     )
+    title = f"{embedded.name}: change of {metric} by one language's queries"
     drawing = plots.heatmap(
-        f"{embedded.name}: change of {metric}, points, by one language's queries",
+        title,
         languages,
         asked,
         gains,
         "points",
         x_label="language of the fused queries",
         y_label="language of the question",
-        alt=f"Change of {metric} for questions of each language by the queries of one language; the first table less "
-        "its first column.",
     )
-    return Findings(study, drawings=[drawing])
+    alt = f"Change of {metric} for questions of each language; the first table less its first column."
+    return Findings(study, figures=[figure(f"{embedded.name}-languages", title, alt, drawing)])
 
 
 def _fused(evaluation: Evaluation, embedded: EmbeddedDataset, languages: list[str]) -> System:

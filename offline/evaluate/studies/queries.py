@@ -3,7 +3,7 @@
 import numpy as np
 
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Findings, main_kind, percent
+from offline.evaluate.evaluation import Evaluation, Findings, figure, main_kind, percent
 from offline.evaluate.ranking import Fusion
 from offline.evaluate.report import plots
 from offline.evaluate.report.model import MACRO, Study, System, Table
@@ -44,15 +44,16 @@ def against_queries(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findin
             )
         ],
     )
+    title = f"{embedded.name}: {metric} against {kind} per language"
     drawing = plots.lines(
-        f"{embedded.name}: {metric} against {kind} per language",
+        title,
         f"{kind} per language",
         f"{metric}, %",
         [float(count) for count in range(most + 1)],
         {lang: [100 * point[lang] for point in points] for lang in langs},
-        alt=f"{metric} of each language against the number of {kind}, a line a language, as in the table.",
     )
-    return Findings(study, drawings=[drawing])
+    alt = f"{metric} against the number of {kind}, a line a language; the figures are in the table."
+    return Findings(study, figures=[figure(f"{embedded.name}-queries", title, alt, drawing)])
 
 
 def _drawn(evaluation: Evaluation, embedded: EmbeddedDataset, count: int, draws: int) -> list[System]:

@@ -5,7 +5,7 @@ import numpy as np
 from app.errors import ConfigurationError
 from offline.evaluate.dataset import Kind
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Findings, percent
+from offline.evaluate.evaluation import Evaluation, Findings, figure, percent
 from offline.evaluate.ranking import Fusion
 from offline.evaluate.report import plots
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
@@ -72,15 +72,11 @@ def queries_against_translations(evaluation: Evaluation, embedded: EmbeddedDatas
         ],
         comparisons=comparison,
     )
-    drawing = plots.lines(
-        f"{embedded.name}: macro {metric} by number of languages fused",
-        "languages",
-        f"{metric}, %",
-        [float(size) for size in range(len(languages) + 1)],
-        curves,
-        alt=f"Macro {metric} against the number of languages, one line for queries and one for translated passages.",
-    )
-    return Findings(study, list(whole.values()), [drawing])
+    title = f"{embedded.name}: macro {metric} by number of languages fused"
+    sizes = [float(size) for size in range(len(languages) + 1)]
+    drawing = plots.lines(title, "languages", f"{metric}, %", sizes, curves)
+    alt = f"Macro {metric} against the number of languages: a line for queries, one for translated passages."
+    return Findings(study, list(whole.values()), [figure(f"{embedded.name}-texts", title, alt, drawing)])
 
 
 def _at_its_best(
