@@ -5,7 +5,8 @@ import numpy as np
 from app.vectors import Vectors
 from offline.evaluate.dataset import Kind
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.ranking import Ranking, ranks_of, unit
+from offline.evaluate.judge import Judge
+from offline.evaluate.ranking import Ranking, unit
 from offline.evaluate.report.model import ChangedQuestion, NearText
 
 _CUTOFF = 10
@@ -15,45 +16,36 @@ _SHOWN_CHARS = 600
 
 
 def changed_questions(
-    embedded: EmbeddedDataset, kind: Kind, before: Ranking, after: Ranking, cutoff: int = _CUTOFF
+    judge: Judge, embedded: EmbeddedDataset, kind: Kind, before: Ranking, after: Ranking
 ) -> list[ChangedQuestion]:
-    """Questions whose relevant passage entered the first ``cutoff`` hits or left them.
+    """Questions that came to be answered within the first ten hits, or ceased to be.
 
     At most five gained and five lost a language, those that moved furthest first.
     """
-    moved: dict[tuple[str, str], list[tuple[float, ChangedQuestion]]] = {}
-    for row, (a, b) in enumerate(zip(ranks_of(embedded, before), ranks_of(embedded, after), strict=True)):
-        was, is_in = a is not None and a <= cutoff, b is not None and b <= cutoff
-        if was == is_in:
+    moved: dict[tuple[str, str], list[tuple[int, ChangedQuestion]]] = {}
+    beyond = before.rows.shape[1] + 1
+    for row, (a, b) in enumerate(zip(judge.ranks(before), judge.ranks(after), strict=True)):
+        was, is_now = (rank is not None and rank <= _CUTOFF for rank in (a, b))
+        if was == is_now:
             continue
-        change = "gained" if is_in else "lost"
-        distance = abs((a or before.rows.shape[1] + 1) - (b or after.rows.shape[1] + 1))
-        entry = _changed(embedded, kind, row, change, a, b)
-        moved.setdefault((embedded.dataset.questions[row].lang, change), []).append((distance, entry))
+        best, ranking = (b, after) if is_now else (a, before)
+        passage = int(ranking.rows[row, (best or 0) - 1])
+        question = embedded.dataset.questions[row]
+        found = embedded.dataset.passages[passage]
+        entry = ChangedQuestion(
+            question=question.id,
+            change="gained" if is_now else "lost",
+            rank_a=a,
+            rank_b=b,
+            docid=found.docid,
+            title=found.title,
+            text=found.text[:_SHOWN_CHARS],
+            nearest=nearest_texts(embedded, kind, row, passage),
+        )
+        moved.setdefault((question.lang, entry.change), []).append((abs((a or beyond) - (b or beyond)), entry))
     return [
         entry for key in sorted(moved) for _, entry in sorted(moved[key], key=lambda each: -each[0])[:_PER_LANGUAGE]
     ]
-
-
-def _changed(
-    embedded: EmbeddedDataset, kind: Kind, row: int, change: str, a: int | None, b: int | None
-) -> ChangedQuestion:
-    question = embedded.dataset.questions[row]
-    at, passage = next(
-        (at, passage) for at, passage in enumerate(embedded.dataset.passages) if passage.docid in question.relevant
-    )
-    return ChangedQuestion.model_validate(
-        {
-            "question": question.id,
-            "change": change,
-            "rank_a": a,
-            "rank_b": b,
-            "docid": passage.docid,
-            "title": passage.title,
-            "text": passage.text[:_SHOWN_CHARS],
-            "nearest": nearest_texts(embedded, kind, row, at),
-        }
-    )
 
 
 def nearest_texts(embedded: EmbeddedDataset, kind: Kind, question: int, passage: int) -> list[NearText]:

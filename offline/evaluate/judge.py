@@ -4,7 +4,13 @@ from collections.abc import Sequence
 
 from app.errors import ConfigurationError
 from offline.evaluate.dataset import Dataset
-from offline.evaluate.metrics.answers import ANSWER_METRICS, answer_scores, span_answers
+from offline.evaluate.metrics.answers import (
+    ANSWER_METRICS,
+    answer_scores,
+    holds_answer_alone,
+    span_answers,
+    word_tokens,
+)
 from offline.evaluate.metrics.relevance import relevance_scores
 from offline.evaluate.ranking import Ranking
 
@@ -59,3 +65,20 @@ class Judge:
             ]
             scores |= {name: [one[name] for one in each] for name in metrics if name in ANSWER_METRICS}
         return {name: scores[name] for name in metrics}
+
+    def ranks(self, ranking: Ranking) -> list[int | None]:
+        """Rank, from 1, of each question's first passage that answers it; None where none of the hits does.
+
+        That is a relevant passage, or, where the dataset knows none for a question, one that holds
+        an answer on its own.
+        """
+        return [
+            next((rank for rank, row in enumerate(rows, 1) if self._answers_it(question, row)), None)
+            for question, rows in enumerate(ranking.rows.tolist())
+        ]
+
+    def _answers_it(self, question: int, row: int) -> bool:
+        if self._relevant[question]:
+            return self._relevant[question].get(self._docids[row], 0) > 0
+        spans = span_answers(self._answers[question])
+        return bool(spans) and holds_answer_alone(" ".join(word_tokens(self._texts[row])), spans)

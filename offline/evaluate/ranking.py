@@ -64,15 +64,6 @@ def rank(embedded: EmbeddedDataset, fusion: Fusion | None, depth: int) -> Rankin
     return Ranking(rows, scores)
 
 
-def ranks_of(embedded: EmbeddedDataset, ranking: Ranking) -> list[int | None]:
-    """Rank, from 1, of each question's first relevant passage; None where it is not among the hits."""
-    docids = [passage.docid for passage in embedded.dataset.passages]
-    return [
-        next((rank for rank, row in enumerate(rows, 1) if docids[row] in question.relevant), None)
-        for question, rows in zip(embedded.dataset.questions, ranking.rows.tolist(), strict=True)
-    ]
-
-
 @dataclass(frozen=True, slots=True)
 class _OwnVectors:
     """Passages as single questions see them; one row per pair."""

@@ -19,7 +19,6 @@ def against_alpha(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findings
     chosen, both = chosen_on_the_other_half(grid, metric, evaluation.langs, half, f"{embedded.name}, alpha chosen")
     comparisons = evaluation.compare(plain, chosen)
     langs = [*evaluation.dataset.languages, MACRO]
-    alphas = [system.alpha for system in grid]
     table = Table(
         title=f"{metric} against alpha, %",
         columns=["alpha", *langs],

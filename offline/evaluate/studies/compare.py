@@ -24,7 +24,7 @@ def without_and_with(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findi
         f"{fused.description}. {verdicts(first)}",
         tables=[table_of(evaluation, plain, fused)],
         comparisons=comparisons,
-        changed=changed_questions(embedded, kind, before, after),
+        changed=changed_questions(evaluation.judge, embedded, kind, before, after),
     )
     return Findings(study, [plain, fused], figures_of(embedded.name, comparisons[0]))
 

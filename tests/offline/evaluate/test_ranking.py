@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from offline.evaluate.ranking import Fusion, rank, ranks_of
+from offline.evaluate.ranking import Fusion, rank
 from tests.offline.evaluate.hand_made import PASSAGES, embedded
 
 
@@ -73,15 +73,3 @@ def test_a_search_in_blocks_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("offline.evaluate.ranking._SCORES_AT_ONCE", 7 * PASSAGES)
 
     np.testing.assert_array_equal(rank(given, fusion, 5).rows, whole.rows)
-
-
-def test_the_rank_is_that_of_the_relevant_passage_or_none_beyond_the_depth() -> None:
-    given = embedded()
-    ranking = rank(given, None, 3)
-
-    for question, rows, found in zip(
-        given.dataset.questions, ranking.rows.tolist(), ranks_of(given, ranking), strict=True
-    ):
-        (relevant,) = question.relevant
-        where = [f"p{row}" for row in rows]
-        assert found == (where.index(relevant) + 1 if relevant in where else None)

@@ -1,0 +1,69 @@
+"""What a ranking is judged by."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from app.errors import ConfigurationError
+from app.passages import Passage
+from offline.evaluate.dataset import Dataset, Question
+from offline.evaluate.judge import Judge
+from offline.evaluate.ranking import Ranking, rank
+from tests.offline.evaluate.hand_made import embedded
+
+PASSAGES = [Passage("a", "1963", "Born in 1953."), Passage("b", "", "It was 1963."), Passage("c", "", "Nothing here.")]
+BOTH = Dataset(
+    "both",
+    {},
+    PASSAGES,
+    [
+        Question("q1", "ar", "?", {"c": 1}, ("1963",)),
+        Question("q2", "ru", "?", {}, ("1963",)),
+        Question("q3", "ru", "?", {}, ("yes",)),
+    ],
+    {},
+)
+RANKING = Ranking(np.array([[0, 1, 2]] * 3), np.zeros((3, 3), np.float32))
+
+
+def test_each_question_is_judged_by_what_is_known_of_it() -> None:
+    scores = Judge(BOTH).scores(RANKING, ["MRR@100", "R@1", "R@2kt"])
+
+    assert scores == {"MRR@100": [pytest.approx(1 / 3), None, None], "R@1": [0, None, None], "R@2kt": [1, 1, None]}
+
+
+def test_the_rank_is_that_of_a_relevant_passage_or_else_of_one_that_holds_an_answer_in_its_text() -> None:
+    assert Judge(BOTH).ranks(RANKING) == [3, 2, None]
+
+
+def test_ranks_agree_with_the_reciprocal_ranks() -> None:
+    given = embedded()
+    judge, ranking = Judge(given.dataset), rank(given, None, 5)
+
+    reciprocal = judge.scores(ranking, ["MRR@100"])["MRR@100"]
+
+    assert reciprocal == [pytest.approx(1 / found if found else 0) for found in judge.ranks(ranking)]
+
+
+def test_what_is_compared_by_default_is_what_the_dataset_can_be_judged_by() -> None:
+    by_answers = dataclasses.replace(BOTH, questions=BOTH.questions[1:])
+
+    assert Judge(BOTH).compared == ["MRR@100", "R@1", "R@10", "R@2kt", "R@5kt"]
+    assert Judge(by_answers).compared == ["R@2kt", "R@5kt"]
+    assert Judge(BOTH, ["nDCG@7"]).metrics[0] == "nDCG@7"
+
+
+@pytest.mark.parametrize(
+    ("questions", "asked", "problem"),
+    [
+        ([Question("q", "ar", "?", {"a": 1})], ["R@2kt"], "no question of both has an answer"),
+        ([Question("q", "ar", "?", {}, ("1963",))], ["R@10"], "no relevant passages"),
+        ([Question("q", "ar", "?", {}, ("yes",))], [], "to judge by"),
+    ],
+)
+def test_a_metric_that_the_dataset_knows_nothing_of_is_refused(
+    questions: list[Question], asked: list[str], problem: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        Judge(dataclasses.replace(BOTH, questions=questions), asked)
