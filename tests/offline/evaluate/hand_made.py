@@ -29,7 +29,10 @@ def dataset() -> Dataset:
                 for p in range(PASSAGES)
                 for lang in LANGUAGES
                 for n in range(PER_LANGUAGE)
-            ]
+            ],
+            "translations": [
+                Augmentation(f"p{p}", lang, f"{lang} {p} whole") for p in range(PASSAGES) for lang in LANGUAGES
+            ],
         },
     )
 
@@ -46,6 +49,8 @@ def embedded(similarity: str = "cosine", leave_out: bool = True) -> EmbeddedData
         if leave_out and each.source == question.source
     ]
     asked, out = np.array(pairs, np.int32).reshape(-1, 2).T
+    nothing = np.empty(0, np.int32)
+    translations = given.augmentations["translations"]
     return EmbeddedDataset(
         name="random",
         dataset=given,
@@ -60,6 +65,14 @@ def embedded(similarity: str = "cosine", leave_out: bool = True) -> EmbeddedData
                 np.array([each.lang for each in texts], np.str_),
                 np.array([int(each.text.split()[-1]) for each in texts], np.int64),
                 LeftOut(asked, out),
-            )
+            ),
+            "translations": EmbeddedTexts(
+                translations,
+                random.normal(size=(len(translations), 4)).astype(np.float32),
+                np.array([row_of[each.docid] for each in translations], np.int64),
+                np.array([each.lang for each in translations], np.str_),
+                np.zeros(len(translations), np.int64),
+                LeftOut(nothing, nothing),
+            ),
         },
     )
