@@ -1,9 +1,9 @@
 """``alpha``: recall against the weight of the fusion."""
 
+from offline.evaluate import plots
 from offline.evaluate.embedded import EmbeddedDataset
 from offline.evaluate.evaluation import Evaluation, Findings, figure, main_kind, percent
 from offline.evaluate.ranking import Fusion
-from offline.evaluate.report import plots
 from offline.evaluate.report.model import MACRO, Study, System, Table
 from offline.evaluate.studies.compare import verdicts
 from offline.evaluate.studies.halves import chosen_on_the_other_half, halves

@@ -1,10 +1,10 @@
 """``compare``: retrieval without xQG and with it, per language, with tests."""
 
+from offline.evaluate import plots
 from offline.evaluate.changed import changed_questions
 from offline.evaluate.embedded import EmbeddedDataset
 from offline.evaluate.evaluation import Evaluation, Figure, Findings, figure, main_kind, percent
 from offline.evaluate.ranking import Fusion
-from offline.evaluate.report import plots
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
 
 

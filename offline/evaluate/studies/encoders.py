@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from offline.evaluate import plots
 from offline.evaluate.evaluation import Evaluation, Findings, figure, percent
-from offline.evaluate.report import plots
 from offline.evaluate.report.model import MACRO, Study, System, Table
 
 PUBLISHED = {

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from offline.evaluate import plots
 from offline.evaluate.embedded import EmbeddedDataset
 from offline.evaluate.evaluation import Evaluation, Findings, figure, main_kind, percent
 from offline.evaluate.ranking import Fusion
-from offline.evaluate.report import plots
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
 from offline.evaluate.studies.selections import of_languages, subsets
 

@@ -3,11 +3,11 @@
 import numpy as np
 
 from app.errors import ConfigurationError
+from offline.evaluate import plots
 from offline.evaluate.dataset import Kind
 from offline.evaluate.embedded import EmbeddedDataset
 from offline.evaluate.evaluation import Evaluation, Findings, figure, percent
 from offline.evaluate.ranking import Fusion
-from offline.evaluate.report import plots
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
 from offline.evaluate.studies.alpha import GRID
 from offline.evaluate.studies.halves import chosen_on_the_other_half, halves
