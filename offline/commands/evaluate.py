@@ -1,14 +1,14 @@
 """``evaluate``: what xQG does to recall, measured and tested."""
 
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
 from offline.commands import options
 from offline.commands.plainly import plainly
 from offline.evaluate.datasets import DatasetKind, DatasetRequest
-from offline.evaluate.job import EvaluateRequest, StudyName
+from offline.evaluate.job import STUDIES, EvaluateRequest, studies_named
 from offline.evaluate.job import evaluate as run_evaluate
 from offline.evaluate.leaks import LeakPolicy
 from offline.progress import console
@@ -25,8 +25,7 @@ def evaluate(
     ] = None,
     queries: options.Queries = None,
     study: Annotated[
-        list[StudyName] | None,
-        typer.Option(help=f"Repeat for several: {', '.join(get_args(StudyName))}. compare is always made."),
+        list[str] | None, typer.Option(help=f"Repeat for several: {', '.join(STUDIES)}. compare is always made.")
     ] = None,
     alpha: options.Alpha = 0.01,
     metric: Annotated[
@@ -53,7 +52,7 @@ def evaluate(
             DatasetRequest(dataset, data, corpus, queries, tuple(language or ()), ignore_unmatched),
             bundle,
             output,
-            study or ("compare",),
+            studies_named(study or ()),
             alpha,
             metric or (),
             leaks,

@@ -52,7 +52,7 @@ class EvaluateRequest:
     dataset: DatasetRequest
     bundles: Sequence[Path]
     output: Path
-    studies: Sequence[StudyName] = ("compare",)
+    studies: Sequence[StudyName] = ()
     """``compare`` is always made, since the others refer to it."""
     alpha: float = 0.01
     metrics: Sequence[str] = ()
@@ -113,6 +113,14 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
     tell(report, console)
     console.print(f"report: {request.output / 'report.html'}", soft_wrap=True)
     return report
+
+
+def studies_named(names: Sequence[str]) -> list[StudyName]:
+    """Raises ConfigurationError where there is no such study."""
+    for name in names:
+        if name not in STUDIES:
+            raise ConfigurationError(f"there is no study {name!r}; give {', '.join(STUDIES)}")
+    return [study for study in STUDIES if study in names]
 
 
 def check_fusable(dataset: Dataset, leaks: LeakPolicy, allow_partial: bool, console: Console) -> None:
