@@ -1,0 +1,1 @@
+"""Scores per question, and their averages."""
