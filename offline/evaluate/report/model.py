@@ -1,11 +1,23 @@
 """Report: the content of ``report.json``, from which every other file is made."""
 
-from typing import Literal
+import math
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MACRO = "macro"
 """Key of the average over languages, each counting the same: how XOR-TyDi averages."""
+
+Verdict = Literal["better", "worse", "no difference shown"]
+"""By the corrected permutation test at 0.05."""
+
+
+def _nan_of_null(value: Any) -> Any:
+    return math.nan if value is None else value
+
+
+Measured = Annotated[float, BeforeValidator(_nan_of_null)]
+"""A number, or NaN where there was nothing to measure; JSON has no NaN, so it is null there."""
 
 
 class _Model(BaseModel):
@@ -54,7 +66,7 @@ class System(_Model):
     """0 without fusion."""
     scores: dict[str, list[float | None]]
     """Metric to a score per question, null where the metric does not apply to it (a yes/no question)."""
-    means: dict[str, dict[str, float]]
+    means: dict[str, dict[str, Measured]]
     """Metric to language, or ``macro``, to the mean."""
     top: list[list[RetrievedPassage]] = Field(default_factory=list)
     """Per question its first hits, best first; empty where a study needs no hits."""
@@ -74,11 +86,11 @@ class ComparedLanguage(_Model):
     """One language's differences ``b - a``."""
 
     questions: int
-    mean_a: float
-    mean_b: float
-    difference: float
-    ci_low: float
-    ci_high: float
+    mean_a: Measured
+    mean_b: Measured
+    difference: Measured
+    ci_low: Measured
+    ci_high: Measured
     """Of the difference, 95 %, bootstrap over questions."""
     p_t: float | None
     """Paired t; null where all differences are equal."""
@@ -89,8 +101,7 @@ class ComparedLanguage(_Model):
     wins: int
     ties: int
     losses: int
-    verdict: Literal["better", "worse", "no difference shown"]
-    """By the corrected permutation test at 0.05."""
+    verdict: Verdict
 
 
 class Table(_Model):
