@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 from scipy.optimize import isotonic_regression
 
 from offline.evaluate.plots.style import INK, canvas, drawn, styles_of
@@ -18,6 +18,7 @@ from offline.evaluate.report.wording import language_name
 _LABEL_GAP = 0.062
 """Least distance of two labels at the ends of lines, of the height of the axes."""
 _MOST_TICKS = 12
+"""Of the x axis, and markers of a line."""
 _BASELINE, _MARK = (0, (1, 3)), (0, (6, 3))
 """Dashes."""
 
@@ -53,6 +54,7 @@ def lines(
                 linestyle=look.dashes,
                 linewidth=look.width,
                 marker=look.marker,
+                markevery=math.ceil(len(x) / _MOST_TICKS),
                 markeredgecolor=INK,
                 markeredgewidth=0.5,
                 zorder=front,
@@ -65,8 +67,8 @@ def lines(
             axes.set_xlim(-0.2 * least, 1.15 * (x[-1] or least))
         if len(x) <= _MOST_TICKS:
             axes.xaxis.set_major_locator(FixedLocator(list(x)))
-            axes.xaxis.set_major_formatter(FixedFormatter([f"{value:g}" for value in x]))
             axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         if marked_x is not None:
             axes.axvline(marked_x, color=INK, linestyle=_MARK, linewidth=1, zorder=1)
         axes.set(xlabel=x_label, ylabel=y_label)
@@ -97,7 +99,14 @@ def _name_at_ends(axes: Axes, x: Sequence[float], series: Mapping[str, Sequence[
             textcoords="axes fraction",
             verticalalignment="center",
             fontweight="bold" if name == MACRO else "normal",
-            arrowprops={"arrowstyle": "-", "color": looks[name].colour, "shrinkA": 1, "shrinkB": 4, "linewidth": 0.8},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": looks[name].colour,
+                "linewidth": 0.8,
+                "relpos": (0, 0.5),
+                "shrinkA": 2,
+                "shrinkB": 4,
+            },
             annotation_clip=False,
         )
 
@@ -106,10 +115,11 @@ def spread(positions: Sequence[float], gap: float) -> list[float]:
     """Positions at least ``gap`` apart, in the same order, as near to the ascending given ones as can be.
 
     Least squares under that constraint is isotonic regression of the positions less the gaps below them.
-    They are kept within 0 and 1 where they fit.
+    They are kept half a gap within 0 and 1 where they fit.
     """
     if not positions:
         return []
     gaps = gap * np.arange(len(positions))
     fitted = isotonic_regression(np.asarray(positions) - gaps).x
-    return list(np.clip(fitted, 0, max(0, 1 - gaps[-1])) + gaps)
+    least, most = gap / 2, 1 - gap / 2 - gaps[-1]
+    return list(np.clip(fitted, least, max(least, most)) + gaps)

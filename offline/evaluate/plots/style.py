@@ -36,6 +36,7 @@ _SETTINGS: dict[str, Any] = {
     "hatch.linewidth": 0.6,
     "legend.frameon": False,
     "text.color": INK,
+    "text.parse_math": False,  # a name may hold dollar signs
     "xtick.color": INK,
     "ytick.color": INK,
 }

@@ -26,6 +26,7 @@ def groups(report: Report, study: Study) -> list[Group]:
 
 
 def ranks(changed: ChangedQuestion) -> str:
-    """``rank 14 → 3``."""
-    before, after = ("not among the hits" if r is None else str(r) for r in (changed.rank_a, changed.rank_b))
-    return f"rank {before} → {after}"
+    """``rank 14 → rank 3``."""
+    return " → ".join(
+        "not among the hits" if rank is None else f"rank {rank}" for rank in (changed.rank_a, changed.rank_b)
+    )

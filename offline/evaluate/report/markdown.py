@@ -15,7 +15,7 @@ from offline.evaluate.report.tables import (
     summary_table,
     systems_table,
 )
-from offline.evaluate.report.wording import finding, language_label, main_comparisons
+from offline.evaluate.report.wording import HOW_COMPARED, finding, language_label, main_comparisons
 
 _SPECIAL = re.compile(r"[\\`*_<>|~&]|\](?=[\[(])")
 
@@ -72,7 +72,15 @@ def _study_lines(report: Report, study: Study) -> Iterator[str]:
     yield from (f"## {escaped(study.title)}", "", escaped(study.summary), "")
     for plot in study.plots:
         yield from (f"![{escaped(plot.alt)}](<{plot.file}>)", "")
-    for table in (*study.tables, *map(comparison_table, study.comparisons), *_changed(report, study)):
+    for table in study.tables:
+        yield from table_lines(table)
+    if study.comparisons:
+        yield from ("### Comparisons", "", escaped(HOW_COMPARED), "")
+    for comparison in study.comparisons:
+        yield from table_lines(comparison_table(comparison))
+    if study.changed:
+        yield from ("### Questions gained and lost", "")
+    for table in _changed(report, study):
         yield from table_lines(table)
 
 

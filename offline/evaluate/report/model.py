@@ -91,7 +91,7 @@ class ComparedLanguage(_Model):
     difference: Measured
     ci_low: Measured
     ci_high: Measured
-    """Of the difference, 95 %, bootstrap over questions."""
+    """Of the difference, 95%, bootstrap over questions."""
     p_t: float | None
     """Paired t; null where all differences are equal."""
     p_permutation: float

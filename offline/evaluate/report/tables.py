@@ -20,17 +20,14 @@ _NUMBER = re.compile(rf"[<>]?[+−-]?\d[\d.,/ %+−-]*(\[[\d., +−{NOTHING}-]*\
 def numeric_columns(table: Table) -> list[bool]:
     """Which columns hold nothing but numbers, and are set to the right."""
     columns = [[row[place] for row in table.rows] for place in range(len(table.columns))]
-    return [
-        all(_NUMBER.fullmatch(cell) for cell in cells) and any(any(map(str.isdigit, cell)) for cell in cells)
-        for cells in columns
-    ]
+    return [any(cells) and all(_NUMBER.fullmatch(cell) for cell in cells) for cells in columns]
 
 
 def summary_table(comparison: Comparison) -> Table:
     """What a reader wants first: per language both scores, their difference and the verdict."""
     return Table(
         title=f"{comparison.metric} by language",
-        columns=["language", "questions", comparison.a, comparison.b, "difference [95 % CI]", "verdict"],
+        columns=["language", "questions", comparison.a, comparison.b, "difference [95% CI]", "verdict"],
         rows=[
             [
                 language_label(code),
@@ -59,9 +56,7 @@ def comparison_table(comparison: Comparison) -> Table:
         title=f"{comparison.metric}: {comparison.b} against {comparison.a}",
         columns=[*summary.columns[:-1], "p (t)", "p (permutation)", "p (Holm)", "wins/ties/losses", "verdict"],
         rows=[[*cells[:-1], *more, cells[-1]] for cells, more in zip(summary.rows, tests, strict=True)],
-        note=f"{summary.note} Confidence intervals by bootstrap over questions; p of the paired t-test, of the paired "
-        "sign-flip permutation test, and of the latter after Holm over the languages. The verdict goes by the "
-        "corrected permutation test at 0.05.",
+        note=summary.note,
     )
 
 

@@ -9,6 +9,11 @@ from offline.evaluate.report.model import MACRO, Comparison, Report, Verdict
 
 NOTHING = "–"
 """Where there is no number."""
+HOW_COMPARED = (
+    "Questions are paired. Confidence intervals by bootstrap over questions; p of the paired t-test, of the paired "
+    "sign-flip permutation test, and of the latter after Holm over the languages. The verdict goes by the corrected "
+    "permutation test at 0.05."
+)
 _MINUS = "−"
 _LEAST_P = 0.0001
 _NAMES = {language.code: language.name for language in LANGUAGES}
@@ -77,9 +82,9 @@ def finding(comparison: Comparison) -> str:
     sentences = []
     if (macro := comparison.rows.get(MACRO)) is not None:
         sentences.append(
-            f"{comparison.b} against {comparison.a}, {comparison.metric}, macro average: {percent(macro.mean_a)} → "
-            f"{percent(macro.mean_b)}, {points(macro.difference)} points {interval(macro.ci_low, macro.ci_high)}, "
-            f"{macro.verdict}."
+            f"{comparison.metric}, macro average: {percent(macro.mean_a)} with {comparison.a}, "
+            f"{percent(macro.mean_b)} with {comparison.b}: {points(macro.difference)} points "
+            f"{interval(macro.ci_low, macro.ci_high)}, {macro.verdict}."
         )
     for verdict in get_args(Verdict):
         names = [language_name(c) for c, row in comparison.rows.items() if c != MACRO and row.verdict == verdict]

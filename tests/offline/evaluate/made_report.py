@@ -132,7 +132,7 @@ def draw_all() -> dict[str, Drawing]:
             intervals={"with xQG": [(after - 4, after + 4) for _, after in percent.values()]},
         ),
         "compare-differences.svg": plots.forest(
-            "What xQG does to R@1", "difference of R@1, percentage points, 95 % CI", signed
+            "What xQG does to R@1", "difference of R@1, percentage points, 95% CI", signed
         ),
         "alpha.svg": plots.lines(
             "R@1 over α",

@@ -128,7 +128,7 @@ def test_words_stand_in_a_row() -> None:
 
 def test_a_finding_names_every_language_under_its_verdict() -> None:
     assert finding(made_comparison()) == (
-        "multilingual-e5-small + xQG against multilingual-e5-small, R@1, macro average: 50.1 → 55.8, "
+        "R@1, macro average: 50.1 with multilingual-e5-small, 55.8 with multilingual-e5-small + xQG: "
         "+5.7 points [+3.4, +8.0], better. Better in Arabic, Bengali and Telugu. Worse in Korean. "
         "No difference shown in Finnish, Japanese and Russian."
     )
@@ -169,7 +169,7 @@ def test_every_cell_of_a_comparison_is_a_number_of_the_report() -> None:
         assert number(cell["questions"]) == row.questions
         assert number(cell[BEFORE]) == round(100 * row.mean_a, 1)
         assert number(cell[AFTER]) == round(100 * row.mean_b, 1)
-        difference, low, high = re.findall(r"[+−]?\d+\.\d", cell["difference [95 % CI]"])
+        difference, low, high = re.findall(r"[+−]?\d+\.\d", cell["difference [95% CI]"])
         assert [number(text) for text in (difference, low, high)] == pytest.approx(
             [100 * row.difference, 100 * row.ci_low, 100 * row.ci_high], abs=0.0501
         )
@@ -210,7 +210,7 @@ def test_columns_of_numbers_are_told_from_columns_of_words() -> None:
     rows = [["ar", "1,440", "+4.0 [−3.1, +4.9]", "–", "19/123/6", "<0.0001", "4-bit", ""]]
     rows += [["12", "50.3", "0.0 [–, –]", "–", "1/2/3", "1.0000", "8", ""]]
     table = Table(title="", columns=["?"] * 8, rows=rows)
-    assert numeric_columns(table) == [False, True, True, False, True, True, False, False]
+    assert numeric_columns(table) == [False, True, True, True, True, True, False, False]
 
 
 # -- drill-down
@@ -231,8 +231,8 @@ def test_questions_gained_come_before_those_lost_and_none_is_missing() -> None:
 
 def test_ranks_are_said_and_so_is_their_absence() -> None:
     changed = {one.question: one for one in made_report().studies[0].changed}
-    assert ranks(changed["q-ar"]) == "rank 14 → 3"
-    assert ranks(changed["q-te"]) == "rank not among the hits → 3"
+    assert ranks(changed["q-ar"]) == "rank 14 → rank 3"
+    assert ranks(changed["q-te"]) == "not among the hits → rank 3"
 
 
 # -- Markdown
