@@ -55,9 +55,9 @@ class Evaluation:
         return self.judge.compared
 
     def measure(self, embedded: EmbeddedDataset, name: str, fusion: Fusion) -> System:
-        """Rank with the fusion, and judge by the metrics that are compared."""
+        """Rank with the fusion, and judge by the most telling metric: studies measure dozens of systems."""
         ranking = rank(embedded, fusion, self.depth)
-        scores = self.judge.scores(ranking, self.metrics)
+        scores = self.judge.scores(ranking, self.metrics[:1])
         return self._system(embedded, name, fusion, scores)
 
     def measure_whole(self, embedded: EmbeddedDataset, name: str, fusion: Fusion | None) -> tuple[System, Ranking]:
@@ -94,8 +94,9 @@ class Evaluation:
         return {metric: means(each, self.langs) for metric, each in scores.items()}
 
     def compare(self, a: System, b: System) -> list[Comparison]:
-        """Paired tests of every metric that is compared."""
-        return [compare(a, b, metric, self.langs, self.seed) for metric in self.metrics]
+        """Paired tests of every metric that is compared, as far as both systems were judged by it."""
+        metrics = [metric for metric in self.metrics if metric in a.scores and metric in b.scores]
+        return [compare(a, b, metric, self.langs, self.seed) for metric in metrics]
 
 
 def describe(embedded: EmbeddedDataset, fusion: Fusion | None) -> str:
@@ -117,11 +118,6 @@ def figure(stem: str, title: str, alt: str, drawing: Drawing) -> Figure:
 def slug(name: str) -> str:
     """``multilingual-e5-small + xQG`` -> ``multilingual-e5-small-xqg``, as in names of files."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-
-
-def percent(value: float) -> str:
-    """As tables show scores."""
-    return f"{100 * value:.1f}"
 
 
 def main_kind(dataset: Dataset) -> Kind:

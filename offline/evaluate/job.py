@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from rich.console import Console
-from rich.table import Table
 
 from app import __version__
 from app.bundle import Bundle
@@ -26,6 +25,7 @@ from offline.evaluate.judge import Judge
 from offline.evaluate.leaks import LeakPolicy, find_leaks, refuse_leaks
 from offline.evaluate.report.folder import write_report
 from offline.evaluate.report.model import AskedQuestion, DatasetFacts, Report, System
+from offline.evaluate.report.terminal import tell
 from offline.evaluate.studies.alpha import against_alpha
 from offline.evaluate.studies.compare import without_and_with
 from offline.evaluate.studies.encoders import side_by_side
@@ -141,29 +141,6 @@ def check_fusable(dataset: Dataset, leaks: LeakPolicy, allow_partial: bool, cons
                 f"{lacking:,} of {len(dataset.passages):,} passages have no {kind} and would lose to those that have; "
                 "give theirs too, or pass --allow-partial"
             )
-
-
-def tell(report: Report, console: Console) -> None:
-    """Print each encoder's comparison."""
-    for study in report.studies:
-        if study.name != "compare":
-            continue
-        for comparison in study.comparisons:
-            table = Table("language", "questions", "without", "with xQG", "difference", "95 %", "p (Holm)", "verdict")
-            table.title = f"{comparison.b}: {comparison.metric}"
-            for lang, row in comparison.rows.items():
-                p = row.p_permutation if row.p_holm is None else row.p_holm
-                table.add_row(
-                    lang,
-                    f"{row.questions:,}",
-                    f"{100 * row.mean_a:.1f}",
-                    f"{100 * row.mean_b:.1f}",
-                    f"{100 * row.difference:+.1f}",
-                    f"{100 * row.ci_low:+.1f} to {100 * row.ci_high:+.1f}",
-                    f"{p:.4f}",
-                    row.verdict,
-                )
-            console.print(table)
 
 
 def _named(bundles: Sequence[Bundle]) -> dict[str, Bundle]:

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from app.errors import ConfigurationError
-from offline.evaluate.report.model import MACRO, ComparedLanguage, Comparison, System
+from offline.evaluate.report.model import MACRO, ComparedLanguage, Comparison, System, Verdict
 from offline.evaluate.resampling import Floats, bootstrap_means, sign_flip_p
 
 LEVEL = 0.05
@@ -78,6 +78,13 @@ def holm(p: Mapping[str, float]) -> dict[str, float]:
     return corrected
 
 
+def verdict_of(difference: float, p: float) -> Verdict:
+    """What may be said of a difference by its corrected p."""
+    if p >= LEVEL:
+        return "no difference shown"
+    return "better" if difference > 0 else "worse"
+
+
 def stratified_t(strata: Sequence[Floats]) -> float | None:
     """Two-sided p of a t test that the mean of the strata's means is 0.
 
@@ -129,7 +136,6 @@ def _row(strata: Sequence[Floats], samples: Floats, p: float, corrected: float |
     difference = float(np.mean([found.mean() for found in differences]))
     low, high = np.percentile(samples, [2.5, 97.5])
     everything = np.concatenate(differences)
-    shown = (p if corrected is None else corrected) < LEVEL
     return ComparedLanguage(
         questions=len(everything),
         mean_a=float(np.mean([scores[0].mean() for scores in strata])),
@@ -143,5 +149,5 @@ def _row(strata: Sequence[Floats], samples: Floats, p: float, corrected: float |
         wins=int(np.count_nonzero(everything > 0)),
         ties=int(np.count_nonzero(everything == 0)),
         losses=int(np.count_nonzero(everything < 0)),
-        verdict="no difference shown" if not shown else "better" if difference > 0 else "worse",
+        verdict=verdict_of(difference, p if corrected is None else corrected),
     )

@@ -2,13 +2,14 @@
 
 from offline.evaluate import plots
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Findings, figure, main_kind, percent
+from offline.evaluate.evaluation import Evaluation, Findings, figure, main_kind
 from offline.evaluate.ranking import Fusion
 from offline.evaluate.report.model import MACRO, Study, System, Table
+from offline.evaluate.report.wording import percent
 from offline.evaluate.studies.compare import verdicts
 from offline.evaluate.studies.halves import chosen_on_the_other_half, halves
 
-GRID = (0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
+GRID = (0.0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
 
 
 def against_alpha(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findings:

@@ -3,9 +3,10 @@
 from offline.evaluate import plots
 from offline.evaluate.changed import changed_questions
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Figure, Findings, figure, main_kind, percent
+from offline.evaluate.evaluation import Evaluation, Figure, Findings, figure, main_kind
 from offline.evaluate.ranking import Fusion
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
+from offline.evaluate.report.wording import percent
 
 
 def without_and_with(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findings:

@@ -4,9 +4,11 @@ import numpy as np
 
 from offline.evaluate import plots
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Findings, figure, main_kind, percent
+from offline.evaluate.evaluation import Evaluation, Findings, figure, main_kind
 from offline.evaluate.ranking import Fusion
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
+from offline.evaluate.report.wording import percent, points
+from offline.evaluate.significance import compare, holm, verdict_of
 from offline.evaluate.studies.selections import of_languages, subsets
 
 _SUBSETS = 10
@@ -20,7 +22,7 @@ def across_languages(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findi
     alone = {lang: _fused(evaluation, embedded, [lang]) for lang in languages}
     without = {lang: _fused(evaluation, embedded, [each for each in languages if each != lang]) for lang in languages}
     asked = evaluation.dataset.languages
-    left_out = [_left_out(evaluation, plain, without[lang], every, lang) for lang in asked if lang in languages]
+    left_out = _left_out(evaluation, plain, {lang: without[lang] for lang in asked if lang in languages})
     tables = [
         _matrix(
             f"{metric} with one language's queries fused, %", metric, asked, {"none": plain, **alone, "all": every}
@@ -28,27 +30,32 @@ def across_languages(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findi
         Table(
             title=f"{metric} of a language whose own queries are left out, %",
             columns=["language", "without xQG", "others' queries alone", "with its own too", "difference", "verdict"],
-            rows=[row for row, _ in left_out],
-            note="difference: others' queries alone, over without xQG; verdict by the permutation test for this "
-            "language alone",
+            rows=[
+                [
+                    lang,
+                    percent(row.mean_a),
+                    percent(row.mean_b),
+                    percent(every.means[metric][lang]),
+                    points(row.difference),
+                    row.verdict,
+                ]
+                for lang, row in left_out.rows.items()
+            ],
+            note="difference: others' queries alone, over without xQG; verdicts after Holm over these tests",
         ),
         _by_number(evaluation, embedded, languages),
     ]
     gains = [
         [100 * (alone[fused].means[metric][lang] - plain.means[metric][lang]) for fused in languages] for lang in asked
     ]
-    gained = [
-        lang
-        for (row, _), lang in zip(left_out, [each for each in asked if each in languages], strict=True)
-        if row[-1] == "better"
-    ]
+    gained = [lang for lang, row in left_out.rows.items() if row.verdict == "better"]
     study = Study(
         name="languages",
         title=f"{embedded.name}: which languages to augment",
-        summary=f"Alpha {evaluation.alpha:g} throughout. A language whose own queries are left out still gains from "
-        f"the others' in {len(gained)} of {len(left_out)} languages{': ' + ', '.join(gained) if gained else ''}.",
+        summary=f"Alpha {evaluation.alpha:g} throughout. From the others' queries alone, "
+        f"{len(gained)} of {len(left_out.rows)} languages are shown to gain{': ' if gained else ''}{', '.join(gained)}.",
         tables=tables,
-        comparisons=[comparison for _, comparison in left_out],
+        comparisons=[left_out],
     )
     title = f"{embedded.name}: change of {metric} by one language's queries"
     drawing = plots.heatmap(
@@ -72,20 +79,19 @@ def _fused(evaluation: Evaluation, embedded: EmbeddedDataset, languages: list[st
     return evaluation.measure(embedded, name, fusion)
 
 
-def _left_out(
-    evaluation: Evaluation, plain: System, without: System, every: System, lang: str
-) -> tuple[list[str], Comparison]:
+def _left_out(evaluation: Evaluation, plain: System, without: dict[str, System]) -> Comparison:
+    """Each language with the others' queries alone against none: as many tests, corrected together."""
     metric = evaluation.metrics[0]
-    whole = evaluation.compare(plain, without)[0]
-    comparison = whole.model_copy(update={"rows": {lang: whole.rows[lang]}})
-    row = whole.rows[lang]
-    cells = [
-        percent(row.mean_a),
-        percent(row.mean_b),
-        percent(every.means[metric][lang]),
-        f"{100 * row.difference:+.1f}",
-    ]
-    return [lang, *cells, row.verdict], comparison
+    each = {
+        lang: compare(plain, system, metric, evaluation.langs, evaluation.seed).rows[lang]
+        for lang, system in without.items()
+    }
+    corrected = holm({lang: row.p_permutation for lang, row in each.items()})
+    rows = {
+        lang: row.model_copy(update={"p_holm": p, "verdict": verdict_of(row.difference, p)})
+        for (lang, row), p in zip(each.items(), (corrected[lang] for lang in each), strict=True)
+    }
+    return Comparison(a=plain.name, b="the other languages' queries", metric=metric, rows=rows)
 
 
 def _matrix(title: str, metric: str, asked: list[str], systems: dict[str, System]) -> Table:

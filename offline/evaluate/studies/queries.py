@@ -4,9 +4,10 @@ import numpy as np
 
 from offline.evaluate import plots
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Findings, figure, main_kind, percent
+from offline.evaluate.evaluation import Evaluation, Findings, figure, main_kind
 from offline.evaluate.ranking import Fusion
 from offline.evaluate.report.model import MACRO, Study, System, Table
+from offline.evaluate.report.wording import percent
 from offline.evaluate.studies.selections import at_most
 
 _DRAWS = 5

@@ -6,9 +6,10 @@ from app.errors import ConfigurationError
 from offline.evaluate import plots
 from offline.evaluate.dataset import Kind
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Findings, figure, percent
+from offline.evaluate.evaluation import Evaluation, Findings, figure
 from offline.evaluate.ranking import Fusion
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
+from offline.evaluate.report.wording import percent
 from offline.evaluate.studies.alpha import GRID
 from offline.evaluate.studies.halves import chosen_on_the_other_half, halves
 from offline.evaluate.studies.selections import of_languages, subsets
