@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from app.engines import EngineName
 from offline.commands import options
 from offline.commands.plainly import plainly
 from offline.evaluate.datasets import DatasetKind, DatasetRequest
@@ -45,6 +46,9 @@ def evaluate(
     ] = None,
     batch_tokens: options.BatchTokens = 512,
     device: options.Device = "cpu",
+    question_engine: Annotated[EngineName, typer.Option(help="What embeds the questions, as XQG_ENGINE does.")] = (
+        "onnxruntime"
+    ),
 ) -> None:
     """Measure retrieval without and with xQG, per language, and test whether the difference is real."""
     run_evaluate(
@@ -60,6 +64,7 @@ def evaluate(
             seed,
             depth,
             device,
+            question_engine,
             batch_tokens,
             cache,
         ),

@@ -60,15 +60,20 @@ class EmbeddedDataset:
         return self.encoder.similarity == "cosine"
 
 
-def embed_dataset(name: str, dataset: Dataset, cache: EmbeddingCache, console: Console) -> EmbeddedDataset:
-    """Embed whatever the cache has not.
+def embed_dataset(
+    name: str, dataset: Dataset, cache: EmbeddingCache, asking: EmbeddingCache, console: Console
+) -> EmbeddedDataset:
+    """Embed whatever the caches have not.
+
+    Args:
+        asking: of the same encoder, for the questions: on the engine that a service would ask with.
 
     Raises:
         BundleError: the encoder cannot be opened.
         VerificationError: it yields values that are not finite.
     """
     passages = cache.embed([passage.embedded_text for passage in dataset.passages], Side.PASSAGE, "passages", console)
-    questions = cache.embed([question.text for question in dataset.questions], Side.QUERY, "questions", console)
+    questions = asking.embed([question.text for question in dataset.questions], Side.QUERY, "questions", console)
     row_of = {passage.docid: row for row, passage in enumerate(dataset.passages)}
     texts = {}
     for kind, augmentations in dataset.augmentations.items():

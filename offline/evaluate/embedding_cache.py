@@ -11,7 +11,7 @@ from rich.console import Console
 from app.bundle import Bundle, Side
 from app.cores import usable_cores
 from app.encoder import OnnxEncoder
-from app.engines import Device
+from app.engines import Device, EngineName
 from app.errors import VerificationError
 from app.vectors import Vectors
 from offline.batches import BatchEmbedder
@@ -27,17 +27,28 @@ class EmbeddingCache:
     any evaluation may use what another embedded.
 
     Args:
-        folder: where the file is, one per encoder and device.
+        folder: where the file is, one per encoder, engine and device.
         bundle: the encoder; opened by the first text that is not there yet.
     """
 
-    def __init__(self, folder: Path, bundle: Bundle, *, device: Device = "cpu", max_batch_tokens: int = 512) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        bundle: Bundle,
+        *,
+        engine: EngineName = "onnxruntime",
+        device: Device = "cpu",
+        max_batch_tokens: int = 512,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.bundle = bundle
+        self._engine: EngineName = engine
         self._device: Device = device
         self._max_batch_tokens = max_batch_tokens
         self._embedder: BatchEmbedder | None = None
-        self._database = sqlite3.connect(folder / f"{bundle.fingerprint[:16]}-{device}.sqlite", isolation_level=None)
+        self._database = sqlite3.connect(
+            folder / f"{bundle.fingerprint[:16]}-{engine}-{device}.sqlite", isolation_level=None
+        )
         # write-ahead, so that two evaluations may share the file
         self._database.executescript(
             "PRAGMA journal_mode=WAL; PRAGMA busy_timeout=60000;"
@@ -73,7 +84,9 @@ class EmbeddingCache:
     def _add(self, lacking: dict[bytes, str], side: Side, on_progress: Callable[[int], None]) -> None:
         if self._embedder is None:
             cores = usable_cores()
-            encoder = OnnxEncoder(self.bundle, sides=tuple(Side), device=self._device, callers=cores)
+            encoder = OnnxEncoder(
+                self.bundle, sides=tuple(Side), engine=self._engine, device=self._device, callers=cores
+            )
             self._embedder = BatchEmbedder(encoder, cores, self._max_batch_tokens)
         items = list(lacking.items())
         for start in range(0, len(items), _AT_ONCE):

@@ -4,6 +4,7 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -14,7 +15,7 @@ from rich.console import Console
 
 from app import __version__
 from app.bundle import Bundle
-from app.engines import Device
+from app.engines import Device, EngineName
 from app.errors import ConfigurationError, InputError
 from offline.evaluate.dataset import Dataset
 from offline.evaluate.datasets import DatasetRequest, open_dataset
@@ -62,6 +63,8 @@ class EvaluateRequest:
     seed: int = 0
     depth: int = 100
     device: Device = "cpu"
+    question_engine: EngineName = "onnxruntime"
+    """What embeds the questions, as ``XQG_ENGINE`` does in a service; what is indexed goes through ONNX Runtime."""
     max_batch_tokens: int = 512
     cache: Path | None = None
     """Folder of embedded texts, which evaluations may share; in the output folder where None."""
@@ -85,16 +88,7 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
     findings: list[Findings] = []
     pairs: list[tuple[System, System]] = []
     for name, bundle in bundles.items():
-        cache = EmbeddingCache(
-            request.cache or request.output / "embeddings",
-            bundle,
-            device=request.device,
-            max_batch_tokens=request.max_batch_tokens,
-        )
-        try:
-            embedded = embed_dataset(name, dataset, cache, console)
-        finally:
-            cache.close()
+        embedded = _embedded(request, name, bundle, dataset, console)
         compared = without_and_with(evaluation, embedded)
         plain, fused = compared.systems
         pairs.append((plain, fused))
@@ -143,6 +137,19 @@ def check_fusable(dataset: Dataset, leaks: LeakPolicy, allow_partial: bool, cons
             )
 
 
+def _embedded(
+    request: EvaluateRequest, name: str, bundle: Bundle, dataset: Dataset, console: Console
+) -> EmbeddedDataset:
+    folder = request.cache or request.output / "embeddings"
+    engines: tuple[EngineName, ...] = ("onnxruntime", request.question_engine)
+    cache, asking = (
+        EmbeddingCache(folder, bundle, engine=engine, device=request.device, max_batch_tokens=request.max_batch_tokens)
+        for engine in engines
+    )
+    with closing(cache), closing(asking):
+        return embed_dataset(name, dataset, cache, asking, console)
+
+
 def _named(bundles: Sequence[Bundle]) -> dict[str, Bundle]:
     """Encoders by a short name; by their folder's where two have the same source."""
     short = [bundle.encoder.source.rstrip("/").rsplit("/", 1)[-1] for bundle in bundles]
@@ -162,7 +169,7 @@ def _report(
     return Report(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         command=["python", "-m", "offline", *request.command],
-        versions=_versions(),
+        versions=_versions() | {"questions embedded by": request.question_engine},
         seed=request.seed,
         dataset=DatasetFacts(
             name=dataset.name,

@@ -53,7 +53,7 @@ def across_languages(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findi
         name="languages",
         title=f"{embedded.name}: which languages to augment",
         summary=f"Alpha {evaluation.alpha:g} throughout. From the others' queries alone, "
-        f"{len(gained)} of {len(left_out.rows)} languages are shown to gain{': ' if gained else ''}{', '.join(gained)}.",
+        f"{len(gained)} of {len(left_out.rows)} languages are shown to gain ({', '.join(gained) or 'none'}).",
         tables=tables,
         comparisons=[left_out],
     )
