@@ -29,6 +29,9 @@ def evaluate(
         list[str] | None, typer.Option(help=f"Repeat for several: {', '.join(STUDIES)}. compare is always made.")
     ] = None,
     alpha: options.Alpha = 0.01,
+    queries_per_language: Annotated[
+        int, typer.Option(min=0, help="Texts fused per passage and language, drawn at random; 0: all there are.")
+    ] = 0,
     metric: Annotated[
         list[str] | None, typer.Option(help="To compare and test, the most telling first; repeat for more.")
     ] = None,
@@ -59,6 +62,7 @@ def evaluate(
             studies_named(study or ()),
             alpha,
             metric or (),
+            queries_per_language or None,
             leaks,
             allow_partial,
             seed,

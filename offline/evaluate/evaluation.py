@@ -1,9 +1,11 @@
 """Evaluation: what every study of one dataset shares, and the one way to measure a system."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from rich.console import Console
 
 from offline.evaluate.dataset import Dataset, Kind
@@ -13,6 +15,7 @@ from offline.evaluate.metrics.averages import means
 from offline.evaluate.ranking import Fusion, Ranking, rank
 from offline.evaluate.report.drawing import Drawing
 from offline.evaluate.report.model import Comparison, Plot, RetrievedPassage, Study, System
+from offline.evaluate.selections import of_languages, places
 from offline.evaluate.significance import compare
 
 
@@ -43,6 +46,8 @@ class Evaluation:
     console: Console
     seed: int = 0
     depth: int = 100
+    per_language: int | None = None
+    """Texts fused per passage and language at most; None for all there are."""
     langs: list[str] = field(init=False)
     """Language of each question."""
 
@@ -53,6 +58,31 @@ class Evaluation:
     def metrics(self) -> list[str]:
         """Those that are compared and tested, the most telling first."""
         return self.judge.compared
+
+    def fusion(
+        self,
+        embedded: EmbeddedDataset,
+        *,
+        kind: Kind | None = None,
+        languages: Sequence[str] | None = None,
+        alpha: float | None = None,
+        per_language: int | None = None,
+        draw: int = 0,
+    ) -> Fusion:
+        """What is fused, as evaluated with unless said otherwise.
+
+        Args:
+            draw: which random choice, where there are more texts than ``per_language``.
+        """
+        kind = kind or main_kind(self.dataset)
+        texts = embedded.texts[kind]
+        selected = of_languages(texts, texts.languages if languages is None else languages)
+        alpha = self.alpha if alpha is None else alpha
+        limit = self.per_language if per_language is None else per_language
+        if limit is None:
+            return Fusion(kind, selected, alpha)
+        drawn = places(texts, np.random.default_rng([self.seed, draw]))
+        return Fusion(kind, selected & (drawn < limit), alpha, drawn)
 
     def measure(self, embedded: EmbeddedDataset, name: str, fusion: Fusion) -> System:
         """Rank with the fusion, and judge by the most telling metric: studies measure dozens of systems."""
@@ -104,10 +134,14 @@ def describe(embedded: EmbeddedDataset, fusion: Fusion | None) -> str:
     if fusion is None:
         return "passages as they are"
     texts, selected = embedded.texts[fusion.kind], fusion.selected
-    passages = len(set(texts.rows[selected].tolist()))
-    languages = len(set(texts.langs[selected].tolist()))
+    groups = Counter(zip(texts.rows[selected].tolist(), texts.langs[selected].tolist(), strict=True))
+    passages = len({row for row, _ in groups})
+    languages = len({lang for _, lang in groups})
     each = selected.sum() / max(passages, 1)
-    return f"alpha {fusion.alpha:g}, {each:.1f} {fusion.kind} in {languages} languages per passage"
+    described = f"alpha {fusion.alpha:g}, {each:.1f} {fusion.kind} in {languages} languages per passage"
+    fewest, most = min(groups.values(), default=0), max(groups.values(), default=0)
+    # whoever has more weighs more, and draws questions away from the others
+    return described if fewest == most else f"{described}, unequally: {fewest} to {most} a language"
 
 
 def figure(stem: str, title: str, alt: str, drawing: Drawing) -> Figure:

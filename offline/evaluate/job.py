@@ -58,6 +58,8 @@ class EvaluateRequest:
     alpha: float = 0.01
     metrics: Sequence[str] = ()
     """To compare and test, the most telling first; by default what the dataset is judged by."""
+    per_language: int | None = None
+    """Texts fused per passage and language at most, drawn at random; None for all there are."""
     leaks: LeakPolicy = "refuse"
     allow_partial: bool = False
     seed: int = 0
@@ -83,7 +85,7 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
     dataset = open_dataset(request.dataset)
     check_fusable(dataset, request.leaks, request.allow_partial, console)
     judge = Judge(dataset, request.metrics)
-    evaluation = Evaluation(dataset, judge, request.alpha, console, request.seed, request.depth)
+    evaluation = Evaluation(dataset, judge, request.alpha, console, request.seed, request.depth, request.per_language)
     bundles = _named([Bundle.open(folder) for folder in request.bundles])
     findings: list[Findings] = []
     pairs: list[tuple[System, System]] = []

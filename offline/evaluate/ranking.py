@@ -21,6 +21,9 @@ class Fusion:
     selected: NDArray[np.bool_]
     """Over the texts of the kind: which ones, bool [texts]."""
     alpha: float
+    places: NDArray[np.int64] | None = None
+    """Place of each text among those of its passage and language, int64 [texts], where only the first
+    so many are selected: the next one stands in for one that is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +92,47 @@ def _fused(embedded: EmbeddedDataset, texts: EmbeddedTexts, fusion: Fusion) -> t
     sums = np.zeros_like(passages)
     np.add.at(sums, texts.rows[selected], texts.vectors[selected])
     counts = np.bincount(texts.rows[selected], minlength=len(passages))
-    asked, out = texts.left_out.question_rows, texts.left_out.augmentation_rows
-    out, asked = out[selected[out]], asked[selected[out]]
+    asked = texts.left_out.question_rows.astype(np.int64)
+    out = texts.left_out.augmentation_rows.astype(np.int64)
+    asked, out = asked[selected[out]], out[selected[out]]
+    gone = np.ones(len(out), np.float32)
+    if fusion.places is not None:
+        asking, standing_in = _stand_ins(texts, selected, fusion.places, asked, out)
+        asked, out = np.concatenate([asked, asking]), np.concatenate([out, standing_in])
+        gone = np.concatenate([gone, -np.ones(len(standing_in), np.float32)])
     pairs, pair_of = np.unique(np.stack([asked, texts.rows[out]], axis=1), axis=0, return_inverse=True)
     less = np.zeros((len(pairs), passages.shape[1]), np.float32)
-    np.add.at(less, pair_of.ravel(), texts.vectors[out])
-    fewer = np.bincount(pair_of.ravel(), minlength=len(pairs))
+    np.add.at(less, pair_of.ravel(), gone[:, None] * texts.vectors[out])
+    fewer = np.bincount(pair_of.ravel(), weights=gone, minlength=len(pairs)).astype(np.int64)
     of, found = pairs[:, 0], pairs[:, 1]
     own = _fuse(passages[found], sums[found] - less, counts[found] - fewer, fusion.alpha)
     return _fuse(passages, sums, counts, fusion.alpha), _OwnVectors(of, found, own)
+
+
+def _stand_ins(
+    texts: EmbeddedTexts,
+    selected: NDArray[np.bool_],
+    places: NDArray[np.int64],
+    asked: NDArray[np.int64],
+    out: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of question and text: for each text that is left out, the next of its passage and language.
+
+    So every question finds its own passage with as many texts as it finds others with, as long as
+    there are any; with fewer it would be less like a question than they.
+    """
+    beyond: dict[tuple[int, str], list[int]] = {}
+    for text in np.flatnonzero(~selected)[np.argsort(places[~selected], kind="stable")].tolist():
+        beyond.setdefault((int(texts.rows[text]), str(texts.langs[text])), []).append(text)
+    left_out = set(zip(texts.left_out.question_rows.tolist(), texts.left_out.augmentation_rows.tolist(), strict=True))
+    pairs: dict[tuple[int, int], None] = {}
+    for question, text in zip(asked.tolist(), out.tolist(), strict=True):
+        for next_text in beyond.get((int(texts.rows[text]), str(texts.langs[text])), ()):
+            if (question, next_text) not in left_out and (question, next_text) not in pairs:
+                pairs[question, next_text] = None
+                break
+    found = np.array(list(pairs), np.int64).reshape(-1, 2)
+    return found[:, 0], found[:, 1]
 
 
 def _fuse(passages: Vectors, sums: Vectors, counts: NDArray[np.int64], alpha: float) -> Vectors:

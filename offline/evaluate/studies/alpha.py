@@ -2,8 +2,7 @@
 
 from offline.evaluate import plots
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Findings, figure, main_kind
-from offline.evaluate.ranking import Fusion
+from offline.evaluate.evaluation import Evaluation, Findings, figure
 from offline.evaluate.report.model import MACRO, Study, System, Table
 from offline.evaluate.report.wording import percent
 from offline.evaluate.studies.compare import verdicts
@@ -50,11 +49,7 @@ def against_alpha(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findings
 
 def alpha_grid(evaluation: Evaluation, embedded: EmbeddedDataset) -> list[System]:
     """A system per alpha, rising from 0."""
-    kind = main_kind(evaluation.dataset)
-    texts = embedded.texts[kind]
-    systems = []
-    for alpha in sorted({*GRID, evaluation.alpha}):
-        fusion = Fusion(kind, texts.all(), alpha)
-        name = f"{embedded.name}, alpha {alpha:g}"
-        systems.append(evaluation.measure(embedded, name, fusion))
-    return systems
+    return [
+        evaluation.measure(embedded, f"{embedded.name}, alpha {alpha:g}", evaluation.fusion(embedded, alpha=alpha))
+        for alpha in sorted({*GRID, evaluation.alpha})
+    ]

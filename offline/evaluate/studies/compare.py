@@ -4,7 +4,6 @@ from offline.evaluate import plots
 from offline.evaluate.changed import changed_questions
 from offline.evaluate.embedded import EmbeddedDataset
 from offline.evaluate.evaluation import Evaluation, Figure, Findings, figure, main_kind
-from offline.evaluate.ranking import Fusion
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
 from offline.evaluate.report.wording import percent
 
@@ -12,7 +11,7 @@ from offline.evaluate.report.wording import percent
 def without_and_with(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findings:
     """Measure an encoder's passages as they are, and with every text of the main kind fused in."""
     kind = main_kind(evaluation.dataset)
-    fusion = Fusion(kind, embedded.texts[kind].all(), evaluation.alpha)
+    fusion = evaluation.fusion(embedded)
     plain, before = evaluation.measure_whole(embedded, embedded.name, None)
     name = f"{embedded.name} + xQG"
     fused, after = evaluation.measure_whole(embedded, name, fusion)

@@ -5,11 +5,10 @@ import numpy as np
 from offline.evaluate import plots
 from offline.evaluate.embedded import EmbeddedDataset
 from offline.evaluate.evaluation import Evaluation, Findings, figure, main_kind
-from offline.evaluate.ranking import Fusion
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
 from offline.evaluate.report.wording import percent, points
+from offline.evaluate.selections import subsets
 from offline.evaluate.significance import compare, holm, verdict_of
-from offline.evaluate.studies.selections import of_languages, subsets
 
 _SUBSETS = 10
 
@@ -72,11 +71,8 @@ def across_languages(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findi
 
 
 def _fused(evaluation: Evaluation, embedded: EmbeddedDataset, languages: list[str]) -> System:
-    kind = main_kind(evaluation.dataset)
-    texts = embedded.texts[kind]
-    fusion = Fusion(kind, of_languages(texts, languages), evaluation.alpha)
     name = f"{embedded.name} + {','.join(languages) or 'nothing'}"
-    return evaluation.measure(embedded, name, fusion)
+    return evaluation.measure(embedded, name, evaluation.fusion(embedded, languages=languages))
 
 
 def _left_out(evaluation: Evaluation, plain: System, without: dict[str, System]) -> Comparison:

@@ -5,10 +5,8 @@ import numpy as np
 from offline.evaluate import plots
 from offline.evaluate.embedded import EmbeddedDataset
 from offline.evaluate.evaluation import Evaluation, Findings, figure, main_kind
-from offline.evaluate.ranking import Fusion
 from offline.evaluate.report.model import MACRO, Study, System, Table
 from offline.evaluate.report.wording import percent
-from offline.evaluate.studies.selections import at_most
 
 _DRAWS = 5
 
@@ -58,13 +56,11 @@ def against_queries(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findin
 
 
 def _drawn(evaluation: Evaluation, embedded: EmbeddedDataset, count: int, draws: int) -> list[System]:
-    kind = main_kind(evaluation.dataset)
-    texts = embedded.texts[kind]
-    systems = []
-    for draw in range(draws):
-        fusion = Fusion(
-            kind, at_most(texts, count, np.random.default_rng([evaluation.seed, count, draw])), evaluation.alpha
+    return [
+        evaluation.measure(
+            embedded,
+            f"{embedded.name}, {count} per language, draw {draw + 1}",
+            evaluation.fusion(embedded, per_language=count, draw=draw),
         )
-        name = f"{embedded.name}, {count} per language, draw {draw + 1}"
-        systems.append(evaluation.measure(embedded, name, fusion))
-    return systems
+        for draw in range(draws)
+    ]

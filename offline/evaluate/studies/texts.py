@@ -7,12 +7,11 @@ from offline.evaluate import plots
 from offline.evaluate.dataset import Kind
 from offline.evaluate.embedded import EmbeddedDataset
 from offline.evaluate.evaluation import Evaluation, Findings, figure
-from offline.evaluate.ranking import Fusion
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
 from offline.evaluate.report.wording import percent
+from offline.evaluate.selections import subsets
 from offline.evaluate.studies.alpha import GRID
 from offline.evaluate.studies.halves import chosen_on_the_other_half, halves
-from offline.evaluate.studies.selections import of_languages, subsets
 
 _KINDS: tuple[Kind, ...] = ("queries", "translations")
 _SUBSETS = 10
@@ -38,9 +37,8 @@ def queries_against_translations(evaluation: Evaluation, embedded: EmbeddedDatas
         lang for lang in embedded.texts["translations"].languages if lang in embedded.texts["queries"].languages
     ]
     langs = [*evaluation.dataset.languages, MACRO]
-    plain = evaluation.measure(
-        embedded, embedded.name, Fusion("queries", of_languages(embedded.texts["queries"], []), 0.0)
-    )
+    nothing = evaluation.fusion(embedded, kind="queries", languages=(), alpha=0)
+    plain = evaluation.measure(embedded, embedded.name, nothing)
     rows = [["none", "0", *(percent(plain.means[metric][lang]) for lang in langs), "0"]]
     curves: dict[str, list[float]] = {}
     whole: dict[Kind, System] = {}
@@ -83,12 +81,12 @@ def queries_against_translations(evaluation: Evaluation, embedded: EmbeddedDatas
 def _at_its_best(
     evaluation: Evaluation, embedded: EmbeddedDataset, kind: Kind, languages: list[str]
 ) -> tuple[System, list[System]]:
-    texts = embedded.texts[kind]
-    mask = of_languages(texts, languages)
-    grid = []
-    for alpha in GRID:
-        fusion = Fusion(kind, mask, alpha)
-        grid.append(evaluation.measure(embedded, f"{kind} {alpha:g}", fusion))
+    grid = [
+        evaluation.measure(
+            embedded, f"{kind} {alpha:g}", evaluation.fusion(embedded, kind=kind, languages=languages, alpha=alpha)
+        )
+        for alpha in GRID
+    ]
     half = halves(evaluation.dataset.questions, evaluation.seed)
     name = f"{embedded.name} + {kind} in {','.join(languages)}"
     return chosen_on_the_other_half(grid, evaluation.metrics[0], evaluation.langs, half, name)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from offline.evaluate.ranking import Fusion, rank
-from tests.offline.evaluate.hand_made import PASSAGES, embedded
+from offline.evaluate.selections import places
+from tests.offline.evaluate.hand_made import LANGUAGES, PASSAGES, embedded
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "dot"])
@@ -35,6 +36,30 @@ def test_a_question_sees_its_own_passage_without_itself_and_its_translations(
         expected = passages @ asking
         np.testing.assert_allclose(ranking.scores[asked], np.sort(expected)[::-1], atol=1e-5)
         np.testing.assert_allclose(expected[ranking.rows[asked]], ranking.scores[asked], atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_another_text_stands_in_for_one_that_is_left_out_where_only_so_many_are_fused(count: int) -> None:
+    given = embedded("dot")
+    texts = given.texts["queries"]
+    drawn = places(texts, np.random.default_rng(5))
+
+    ranking = rank(given, Fusion("queries", drawn < count, 0.2, drawn), depth=PASSAGES)
+
+    for asked, question in enumerate(given.dataset.questions):
+        expected = []
+        for row in range(PASSAGES):
+            total = np.zeros(4)
+            for lang in LANGUAGES:
+                own = [
+                    text
+                    for text in np.argsort(drawn, kind="stable")
+                    if (texts.rows[text], texts.langs[text]) == (row, lang)
+                    and texts.texts[text].source != question.source
+                ]
+                total += texts.vectors[own[:count]].sum(axis=0)
+            expected.append((0.8 * given.passages[row] + 0.2 * total) @ given.questions[asked])
+        np.testing.assert_allclose(ranking.scores[asked], np.sort(expected)[::-1], atol=1e-5)
 
 
 def test_with_nothing_left_out_every_question_sees_the_same_vectors() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 
 from offline.evaluate.dataset import Question
 from offline.evaluate.report.model import System
+from offline.evaluate.selections import of_languages, places, subsets
 from offline.evaluate.studies.halves import chosen_on_the_other_half, halves
-from offline.evaluate.studies.selections import at_most, of_languages, subsets
 from tests.offline.evaluate.hand_made import LANGUAGES, PASSAGES, PER_LANGUAGE, embedded
 
 
@@ -15,7 +15,7 @@ def test_so_many_of_each_passage_and_language_are_drawn() -> None:
     texts = embedded().texts["queries"]
 
     for count in range(PER_LANGUAGE + 2):
-        mask = at_most(texts, count, np.random.default_rng(1))
+        mask = places(texts, np.random.default_rng(1)) < count
         drawn = Counter(zip(texts.rows[mask].tolist(), texts.langs[mask].tolist(), strict=True))
         expected = min(count, PER_LANGUAGE)
         assert set(drawn.values()) == ({expected} if expected else set())
@@ -24,7 +24,7 @@ def test_so_many_of_each_passage_and_language_are_drawn() -> None:
 
 def test_draws_differ_by_seed_and_only_by_it() -> None:
     texts = embedded().texts["queries"]
-    first, again, other = (at_most(texts, 1, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    first, again, other = (places(texts, np.random.default_rng(seed)) for seed in (1, 1, 2))
 
     assert (first == again).all()
     assert (first != other).any()

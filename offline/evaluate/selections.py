@@ -9,17 +9,16 @@ from numpy.typing import NDArray
 from offline.evaluate.embedded import EmbeddedTexts
 
 
-def at_most(texts: EmbeddedTexts, count: int, random: np.random.Generator) -> NDArray[np.bool_]:
-    """A mask of at most ``count`` texts of each passage and language, drawn at random."""
-    keys = random.random(len(texts.texts))
-    order = np.lexsort((keys, texts.langs, texts.rows))
+def places(texts: EmbeddedTexts, random: np.random.Generator) -> NDArray[np.int64]:
+    """A random order of the texts of each passage and language: 0, 1, 2, … in each, int64 [texts]."""
+    order = np.lexsort((random.random(len(texts.texts)), texts.langs, texts.rows))
     group = np.stack([texts.rows[order], np.unique(texts.langs, return_inverse=True)[1][order]], axis=1)
     starts = np.ones(len(order), np.bool_)
     starts[1:] = (group[1:] != group[:-1]).any(axis=1)
     first = np.maximum.accumulate(np.where(starts, np.arange(len(order)), 0))
-    mask = np.zeros(len(order), np.bool_)
-    mask[order] = np.arange(len(order)) - first < count
-    return mask
+    found = np.empty(len(order), np.int64)
+    found[order] = np.arange(len(order)) - first
+    return found
 
 
 def of_languages(texts: EmbeddedTexts, languages: Sequence[str]) -> NDArray[np.bool_]:
