@@ -7,10 +7,12 @@ import typer
 
 from offline.commands import options
 from offline.commands.plainly import plainly
+from offline.evaluate.checks import CheckRequest
 from offline.evaluate.datasets import DatasetKind, DatasetRequest
 from offline.evaluate.job import EvaluateRequest, StudyName
 from offline.evaluate.job import evaluate as run_evaluate
 from offline.evaluate.leaks import LeakPolicy
+from offline.evaluate.service_client import ServiceAddress
 from offline.progress import console
 
 
@@ -45,6 +47,15 @@ def evaluate(
     ] = None,
     batch_tokens: options.BatchTokens = 512,
     device: options.Device = "cpu",
+    baseline: Annotated[
+        Path | None,
+        typer.Option(help="report.json of an earlier evaluation: exit 8 where a language is significantly worse."),
+    ] = None,
+    service: Annotated[
+        str | None, typer.Option(help="http://host:8000 of a running service: exit 8 where it measures otherwise.")
+    ] = None,
+    api_key: Annotated[str | None, typer.Option(envvar="XQG_API_KEY", help="Key of the service.")] = None,
+    max_drop: options.MaxDrop = 0.01,
 ) -> None:
     """Measure retrieval without and with xQG, per language, and test whether the difference is real."""
     run_evaluate(
@@ -62,6 +73,7 @@ def evaluate(
             device,
             batch_tokens,
             cache,
+            CheckRequest(baseline, ServiceAddress(service, api_key) if service else None, max_drop),
         ),
         console,
     )

@@ -17,6 +17,7 @@ from app import __version__
 from app.bundle import Bundle
 from app.engines import Device
 from app.errors import ConfigurationError, InputError
+from offline.evaluate.checks import CheckRequest, Checks
 from offline.evaluate.dataset import Dataset
 from offline.evaluate.datasets import DatasetRequest, open_dataset
 from offline.evaluate.embedded import EmbeddedDataset, embed_dataset
@@ -65,6 +66,7 @@ class EvaluateRequest:
     max_batch_tokens: int = 512
     cache: Path | None = None
     """Folder of embedded texts, which evaluations may share; in the output folder where None."""
+    checks: CheckRequest = CheckRequest()  # noqa: RUF009, frozen
     command: Sequence[str] = field(default_factory=lambda: sys.argv[1:])
 
 
@@ -76,6 +78,8 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
             passages have texts to fuse and others none.
         ConfigurationError: options that do not suit the dataset, or a missing package or file.
         BundleError: an encoder cannot be opened.
+        GateFailed: a language regresses, or the service measures otherwise; the report is written all the same.
+        ContractMismatch, ServiceUnavailable: the service serves something else, or does not answer.
     """
     dataset = open_dataset(request.dataset)
     check_fusable(dataset, request.leaks, request.allow_partial, console)
@@ -86,6 +90,7 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
     bundles = {name: bundle for name, bundle in _named([Bundle.open(folder) for folder in request.bundles])}
     findings: list[Findings] = []
     pairs: list[tuple[System, System]] = []
+    checks = Checks.open(request.checks, request.output, request.depth, dataset, bundles, request.alpha)
     for name, bundle in bundles.items():
         cache = EmbeddingCache(
             request.cache or request.output / "embeddings",
@@ -105,6 +110,7 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
             if study in _OF_ONE_ENCODER:
                 console.print(f"{name}: study {study}")
                 findings.append(_OF_ONE_ENCODER[study](evaluation, embedded))
+        findings += checks.ask_service(evaluation, embedded)
     if "encoders" in request.studies or len(pairs) > 1:
         findings.append(side_by_side(evaluation, pairs))
     report = _report(request, evaluation, bundles, findings)
@@ -113,6 +119,7 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
     _write_runs(request.output, evaluation, [system for pair in pairs for system in pair])
     tell(report, console)
     console.print(f"report: {request.output / 'report.html'}", soft_wrap=True)
+    checks.conclude(report, pairs[-1][1], console)
     return report
 
 
@@ -176,9 +183,10 @@ def _report(
     dataset = evaluation.dataset
     return Report(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=["python", "-m", "offline", *request.command],
+        command=["python", "-m", "offline", *request.checks.without_key(request.command)],
         versions=_versions(),
         seed=request.seed,
+        depth=request.depth,
         dataset=DatasetFacts(
             name=dataset.name,
             files=dict(dataset.files),
