@@ -49,7 +49,7 @@ async def pass_gate(request: GateRequest, source: FusedRun, console: Console) ->
     _check_encoder(source, bundle)
     folder = source.run.folder / _GATES
     what = {
-        "report": sha256_of(request.report),
+        "report": sha256_of(baseline.path),
         "run_id": source.manifest.run_id,
         "alpha": source.alpha,
         "max_drop": request.max_drop,
@@ -58,7 +58,7 @@ async def pass_gate(request: GateRequest, source: FusedRun, console: Console) ->
     passed = folder / f"{hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]}.json"
     with setup_lock(folder, console):
         if passed.is_file():
-            console.print(f"held to {request.report} before, and passed")
+            console.print(f"held to {baseline.path} before, and passed")
             return
         system, questions = await _measure(baseline, source, bundle, request, console)
         try:
@@ -75,7 +75,7 @@ async def _measure(
     with source.run.staging() as staging:
         asked = _askable(staging, baseline, console)
     if not asked:
-        raise ConfigurationError(f"no question of {request.report} can be asked; give a report with other questions")
+        raise ConfigurationError(f"no question of {baseline.path} can be asked; give a report with other questions")
     vectors = await embed_questions(bundle, [each.text for each in asked], request.device, console)
     ranking = await rank_run(source, vectors, baseline.report.depth, console)
     found, places = np.unique(ranking.rows, return_inverse=True)

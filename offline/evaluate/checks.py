@@ -64,11 +64,11 @@ class Checks:
         """
         baseline = None
         if request.baseline is not None:
-            if request.baseline.resolve().parent == output.resolve():
+            baseline = Baseline.open(request.baseline)
+            if baseline.path.resolve().parent == output.resolve():
                 raise ConfigurationError(
                     f"--baseline {request.baseline} would be overwritten by this evaluation; give another --output"
                 )
-            baseline = Baseline.open(request.baseline)
             if baseline.report.depth != depth:
                 raise ConfigurationError(
                     f"{request.baseline} judged {baseline.report.depth} hits a question, and this evaluation would "

@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from app.errors import ConfigurationError, GateFailed
+from offline.evaluate.report.folder import REPORT, read_report
 from offline.evaluate.report.model import MACRO, AskedQuestion, ComparedLanguage, Comparison, Report, System
+from offline.evaluate.report.wording import interval, p_value, percent, points
 from offline.evaluate.significance import LEVEL, compare
 
 _LEAST_SHARED = 0.5
@@ -39,21 +40,13 @@ class Baseline:
 
     @classmethod
     def open(cls, path: Path) -> "Baseline":
-        """Read a ``report.json``.
+        """Read a ``report.json``, or that of a folder.
 
         Raises:
             ConfigurationError: there is none, or it is of another version, or has nothing to hold anything to.
         """
-        if not path.is_file():
-            raise ConfigurationError(f"there is no report {path}; give the report.json of an evaluation")
-        try:
-            report = Report.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            raise ConfigurationError(
-                f"{path} is no report of this version: {where}: {first['msg']}; evaluate the baseline again"
-            ) from error
+        report = read_report(path)
+        path = path / REPORT if path.is_dir() else path
         by_name = {system.name: system for system in report.systems}
         compared = [
             study.comparisons[-1].b for study in report.studies if study.name == "compare" and study.comparisons
@@ -203,8 +196,8 @@ def _fell(row: ComparedLanguage, max_drop: float) -> bool:
 
 def _fall(lang: str, metric: str, row: ComparedLanguage) -> str:
     return (
-        f"{lang} {metric} {100 * row.mean_a:.1f} -> {100 * row.mean_b:.1f} % "
-        f"(p {_p(row):.4f}, {row.questions:,} questions)"
+        f"{lang} {metric} {percent(row.mean_a)} -> {percent(row.mean_b)} % "
+        f"(p {p_value(_p(row))}, {row.questions:,} questions)"
     )
 
 
@@ -226,11 +219,11 @@ def _table(comparison: Comparison, max_drop: float) -> Table:
         table.add_row(
             lang,
             f"{row.questions:,}",
-            f"{100 * row.mean_a:.1f}",
-            f"{100 * row.mean_b:.1f}",
-            f"{100 * row.difference:+.1f}",
-            f"{100 * row.ci_low:+.1f} to {100 * row.ci_high:+.1f}",
-            f"{_p(row):.4f}",
+            percent(row.mean_a),
+            percent(row.mean_b),
+            points(row.difference),
+            interval(row.ci_low, row.ci_high),
+            p_value(_p(row)),
             _outcome(row, max_drop),
         )
     return table

@@ -16,10 +16,11 @@ from app.errors import ConfigurationError, ContractMismatch, ServiceUnavailable
 from app.schemas import IndexInfo, Info
 from offline.evaluate.dataset import Dataset
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Findings, percent
+from offline.evaluate.evaluation import Evaluation, Findings
 from offline.evaluate.leaks import LeftOut
 from offline.evaluate.ranking import Fusion, Ranking
 from offline.evaluate.report.model import MACRO, RetrievedPassage, Study, System, Table
+from offline.evaluate.report.wording import percent
 from offline.evaluate.service_client import ServiceAddress, ServiceClient
 from offline.progress import progress
 from offline.staging import corpus_digest_of
@@ -99,10 +100,11 @@ async def compare_with_service(
         ServiceUnavailable: it stopped answering, or went over to another index.
         ContractMismatch: it returns passages that are not in the corpus, or too few.
     """
-    evaluation = replace(evaluation, depth=min(evaluation.depth, _MOST_HITS))
     whole, kept_apart = _nothing_left_out(embedded)
+    is_as_compared = not kept_apart and evaluation.depth <= _MOST_HITS
+    evaluation = replace(evaluation, depth=min(evaluation.depth, _MOST_HITS))
     fusion = Fusion("queries", whole.texts["queries"].all(), evaluation.alpha)
-    name = f"{embedded.name} + xQG, as served" if kept_apart else f"{embedded.name} + xQG"
+    name = f"{embedded.name} + xQG" if is_as_compared else f"{embedded.name} + xQG, as served"
     offline, exact = evaluation.measure_whole(whole, name, fusion)
     found = await _ask(evaluation, served, exact.rows.shape[1])
     ranking = _ranking(evaluation.dataset, found, exact.rows.shape[1], served)
@@ -125,7 +127,7 @@ async def compare_with_service(
         tables=[agreement(evaluation, exact, ranking), _means(evaluation, offline, live)],
         comparisons=comparisons,
     )
-    return Findings(study, [offline, live] if kept_apart else [live]), differing
+    return Findings(study, [live] if is_as_compared else [offline, live]), differing
 
 
 def differences(offline: System, live: System, metrics: Sequence[str], max_drop: float) -> list[str]:

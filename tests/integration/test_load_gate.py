@@ -22,10 +22,11 @@ from offline.fuse import fuse
 from offline.load import LoadRequest, load
 from offline.load_request import GateRequest
 from offline.run import Run
-from offline.shards import Shard, read_shard, write_shard
+from offline.shards import read_shard
 from tests.conftest import QUIET, SMALL_PASSAGES, Built, SmallCorpus
 from tests.offline.evaluate.asked import ask
 from tests.offline.evaluate.judged import report_of, study_of
+from tests.runs import shuffle_queries
 
 Offline = Callable[..., subprocess.CompletedProcess[str]]
 ALPHA = 0.05
@@ -97,17 +98,6 @@ def vectors(built: Built, tmp_path: Path) -> Path:
     return own
 
 
-def spoil(vectors: Path) -> None:
-    """Give every passage the queries of another."""
-    run = Run(vectors)
-    manifest = run.manifest()
-    assert manifest is not None
-    for number in range(manifest.shard_count):
-        shard = read_shard(run.shard_path(number))
-        turned = Shard(shard.passages, np.roll(shard.query_sums, 1, axis=0), shard.counts)
-        write_shard(run.shard_path(number), turned, manifest.run_id, manifest.rows(number))
-
-
 def live_in(index: Path) -> str:
     return (index / "passages").readlink().name
 
@@ -133,7 +123,7 @@ def test_a_good_run_passes_and_goes_live_and_a_spoilt_one_leaves_everything_as_i
     assert "144" in good.stdout  # questions, in the row of the average
     assert good.stdout.index("no difference shown") < good.stdout.index("verified and live")
     live, before = live_in(index), sorted(path.name for path in index.iterdir())
-    spoil(vectors)
+    shuffle_queries(vectors)
     spoilt = run_offline("load", "--vectors", vectors, "--index", f"edge:{index}", "--alpha", 0.5, *gate)
     assert spoilt.returncode == 8
     (line,) = spoilt.stderr.splitlines()
@@ -161,7 +151,7 @@ def request_(held: Held, vectors: Path, demo_bundle: Bundle, tmp_path: Path) -> 
 
 
 async def test_what_may_be_lost_is_said(request_: LoadRequest) -> None:
-    spoil(request_.vectors)
+    shuffle_queries(request_.vectors)
     assert request_.gate is not None
     spoilt = replace(request_, alpha=0.5)
     with pytest.raises(GateFailed, match="by more than 1 points"):
@@ -192,7 +182,7 @@ async def test_what_passed_is_not_judged_again_unless_something_changed(
 async def test_what_is_live_already_is_not_judged_and_what_only_was_live_is(
     request_: LoadRequest, tmp_path: Path
 ) -> None:
-    spoil(request_.vectors)
+    shuffle_queries(request_.vectors)
     spoilt = replace(request_, alpha=0.5)
     await load(replace(spoilt, gate=None), QUIET)
     live = live_in(tmp_path / "index")
