@@ -77,10 +77,11 @@ def test_a_service_that_serves_what_was_evaluated_agrees_and_the_report_says_so(
     tmp_path: Path,
     run_offline: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    """Then its report is a baseline that the same evaluation passes."""
+    """Then its report is a baseline that the same evaluation passes, and one with the queries of others does not."""
     given = ("--dataset", "beir", "--data", asked.folder, "--corpus", small_corpus.corpus)
-    made = ("--queries", small_corpus.queries, "--bundle", demo_bundle.folder, "--alpha", ALPHA, "--cache", cache)
-    first, second = tmp_path / "first", tmp_path / "second"
+    given = (*given, "--bundle", demo_bundle.folder, "--cache", cache)
+    made = ("--queries", small_corpus.queries, "--alpha", ALPHA)
+    first, second, third = tmp_path / "first", tmp_path / "second", tmp_path / "third"
     # a service that asks for no key takes any
     done = run_offline("evaluate", *given, *made, "--output", first, "--service", service, "--api-key", KEY)
     assert done.returncode == 0, done.stderr
@@ -102,6 +103,20 @@ def test_a_service_that_serves_what_was_evaluated_agrees_and_the_report_says_so(
     again = run_offline("evaluate", *given, *made, "--output", second, "--baseline", first / "report.json")
     assert again.returncode == 0, again.stderr
     assert f"held to {first / 'report.json'}" in again.stdout.replace("\n", "")
+    lines = [json.loads(line) for line in small_corpus.queries.read_text().splitlines()]
+    shuffled = tmp_path / "shuffled.jsonl"
+    shuffled.write_text(
+        "".join(
+            json.dumps({"docid": line["docid"], "generated_queries": other["generated_queries"]}) + "\n"
+            for line, other in zip(lines, [*lines[1:], lines[0]], strict=True)
+        )
+    )
+    worse = ("--queries", shuffled, "--alpha", 0.5, "--output", third, "--baseline", first)
+    refused = run_offline("evaluate", *given, *worse)
+    assert refused.returncode == 8
+    (line,) = refused.stderr.splitlines()
+    assert re.match(rf"error: worse than {first}/report\.json by more than 1 points: bn MRR@100 \d+\.\d -> ", line)
+    assert (third / "report.json").is_file()
 
 
 def test_a_question_that_the_service_has_fused_is_compared_with_a_ranking_that_has_it_too(
