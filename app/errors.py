@@ -66,6 +66,12 @@ class GeneratorUnavailable(XqgError):
     exit_code = 7
 
 
+class ServiceUnavailable(XqgError):
+    """A running service that a command asks, and that does not answer."""
+
+    exit_code = 7
+
+
 class OutOfSpace(XqgError):
     """The disk is full, or would be."""
 
@@ -76,6 +82,12 @@ class VerificationError(XqgError):
     """What was written does not equal what was meant to be written."""
 
     exit_code = 5
+
+
+class GateFailed(XqgError):
+    """Retrieval that was measured, and is not what it is held to."""
+
+    exit_code = 8
 
 
 # -- what a caller of the service meets ----------------------------------------------------------

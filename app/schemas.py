@@ -204,6 +204,7 @@ class IndexInfo(IndexModel):
     created_at: str
     augmented_passages: int
     queries_per_language: dict[str, int]
+    corpus_digest: str = Field(description="SHA-256 over the passages in their order.")
     fields: dict[str, FieldType]
     explain: bool = Field(description="Whether `explain` can be asked for.")
 

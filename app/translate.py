@@ -70,6 +70,7 @@ def index_info(index: PassageIndex) -> schemas.IndexInfo:
         created_at=contract.created_at,
         augmented_passages=contract.augmented_passages,
         queries_per_language=contract.queries_per_language,
+        corpus_digest=contract.corpus_digest,
         fields=contract.fields,
         explain=contract.keeps_queries,
     )

@@ -38,13 +38,16 @@ class FusedRun:
 
     def read(self, staging: sqlite3.Connection, number: int) -> tuple[list[Passage], Vectors]:
         """Passages of a shard, and their vectors, float32 [n, dimension]."""
-        shard = read_shard(self.run.shard_path(number))
-        vectors = fuse(shard.passages, shard.query_sums, shard.counts, self.alpha)
         rows = self.manifest.rows(number)
         passages = list(read_staged(staging, rows.start, rows.stop))
         if not self.keep_queries:
             passages = [Passage(one.docid, one.title, one.text, one.metadata) for one in passages]
-        return passages, vectors
+        return passages, self.vectors(number)
+
+    def vectors(self, number: int) -> Vectors:
+        """The vectors of a shard alone."""
+        shard = read_shard(self.run.shard_path(number))
+        return fuse(shard.passages, shard.query_sums, shard.counts, self.alpha)
 
     def passages_in(self, shards: Sequence[int] | set[int] | range) -> int:
         return sum(len(self.manifest.rows(number)) for number in shards)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from app.engines import Device
 from app.errors import ConfigurationError, RunConflict
 from app.index import IndexContract, IndexLocation, ServerAccess, check_collection
 from app.index.contract import FieldType
@@ -15,6 +16,19 @@ from offline.run import Run, RunManifest
 from offline.share import Share
 from offline.staging import field_type
 from offline.writers import Storage, Uploads
+
+
+@dataclass(frozen=True, slots=True)
+class GateRequest:
+    """What a load is held to before it writes anything."""
+
+    report: Path
+    """``report.json`` of an evaluation: its questions are asked again."""
+    bundle: Path
+    """The encoder that embedded the vectors."""
+    max_drop: float = 0.01
+    """How much the mean of a language may fall, 0 to 1."""
+    device: Device = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,8 @@ class LoadRequest:
     """Which of the run's shards this worker loads."""
     storage: Storage = Storage()  # noqa: RUF009, frozen
     uploads: Uploads = Uploads()  # noqa: RUF009, frozen
+    gate: GateRequest | None = None
+    """None to make live whatever was embedded."""
 
 
 def collection_name(request: LoadRequest, manifest: RunManifest) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from app.index import IndexContract
 from offline.engine import Engine
-from offline.load import load
+from offline.load import check_gate, load
 from offline.load_request import LoadRequest
 from offline.progress import progress
 from offline.run import Run
@@ -41,6 +41,9 @@ def load_by_shares(request: LoadRequest, engine: Engine, shares: int, console: C
     """
     request = replace(request, vectors=request.vectors.resolve())  # workers have folders of their own to start in
     manifest = Run(request.vectors).manifest()
+    if request.gate is not None:  # once for all workers
+        asyncio.run(check_gate(request, console))
+        request = replace(request, gate=None)
     if manifest is not None:
         with progress(console, "loading", manifest.report.passages) as advance:
             for unit in engine.run(partial(ShareLoader, request, shares), range(shares)):

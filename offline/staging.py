@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -156,7 +156,7 @@ def _report(database: sqlite3.Connection, mended: Mended, with_queries: bool) ->
     passages = augmented = 0
     for passage in read_staged(database):
         passages += 1
-        corpus_digest.update(_json([passage.docid, passage.title, passage.text, passage.metadata]).encode() + b"\n")
+        corpus_digest.update(_digested(passage))
         queries_digest.update(_json([passage.docid, passage.generated_queries]).encode() + b"\n")
         if not passage.generated_queries:
             without += [passage.docid] if len(without) < 3 else []
@@ -179,6 +179,18 @@ def _report(database: sqlite3.Connection, mended: Mended, with_queries: bool) ->
         without_queries=without,
         empty_queries=dict(+mended.empty),
     )
+
+
+def corpus_digest_of(passages: Iterable[Passage]) -> str:
+    """``StagingReport.corpus_digest`` of passages in their order; their queries do not count."""
+    digest = hashlib.sha256()
+    for passage in passages:
+        digest.update(_digested(passage))
+    return digest.hexdigest()
+
+
+def _digested(passage: Passage) -> bytes:
+    return _json([passage.docid, passage.title, passage.text, passage.metadata]).encode() + b"\n"
 
 
 def _held_against(database: sqlite3.Connection, report: StagingReport, promised: QuerySet) -> StagingReport:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from offline.run import Run, RunManifest, run_id_of
-from offline.shards import Shard, write_shard
+from offline.shards import Shard, read_shard, write_shard
 from offline.staging import stage
 from tests.contracts import IDENTITY
 
@@ -49,3 +49,14 @@ def random_run(folder: Path, passages: int, shard_size: int) -> Path:
         )
         write_shard(run.shard_path(number), shard, manifest.run_id, rows)
     return run.folder
+
+
+def shuffle_queries(vectors: Path) -> None:
+    """Give every passage of a finished run the queries of the one before it."""
+    run = Run(vectors)
+    manifest = run.manifest()
+    assert manifest is not None
+    for number in range(manifest.shard_count):
+        shard = read_shard(run.shard_path(number))
+        turned = Shard(shard.passages, np.roll(shard.query_sums, 1, axis=0), shard.counts)
+        write_shard(run.shard_path(number), turned, manifest.run_id, manifest.rows(number))

@@ -36,8 +36,14 @@ def build(
     grpc_port: options.GrpcPort = 6334,
     timeout_s: options.TimeoutS = 60,
     retry_s: load_options.RetryS = 120,
+    gate: load_options.Gate = None,
+    max_drop: options.MaxDrop = 0.01,
 ) -> None:
     """embed, then load."""
+    if gate is not None:  # a report of no use is known before the hours of embedding
+        from offline.evaluate.gate import Baseline
+
+        Baseline.open(gate)
     embed(
         corpus=corpus,
         bundle=bundle,
@@ -71,4 +77,8 @@ def build(
         grpc_port=grpc_port,
         timeout_s=timeout_s,
         retry_s=retry_s,
+        gate=gate,
+        gate_bundle=bundle if gate else None,
+        max_drop=max_drop,
+        device=device,
     )

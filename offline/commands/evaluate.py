@@ -8,10 +8,12 @@ import typer
 from app.engines import EngineName
 from offline.commands import options
 from offline.commands.plainly import plainly
+from offline.evaluate.checks import CheckRequest
 from offline.evaluate.datasets import DatasetKind, DatasetRequest
 from offline.evaluate.job import STUDIES, EvaluateRequest, studies_named
 from offline.evaluate.job import evaluate as run_evaluate
 from offline.evaluate.leaks import LeakPolicy
+from offline.evaluate.service_client import ServiceAddress
 from offline.progress import console
 
 
@@ -52,6 +54,15 @@ def evaluate(
     question_engine: Annotated[EngineName, typer.Option(help="What embeds the questions, as XQG_ENGINE does.")] = (
         "onnxruntime"
     ),
+    baseline: Annotated[
+        Path | None,
+        typer.Option(help="report.json of an earlier evaluation: exit 8 where a language is significantly worse."),
+    ] = None,
+    service: Annotated[
+        str | None, typer.Option(help="http://host:8000 of a running service: exit 8 where it measures otherwise.")
+    ] = None,
+    api_key: Annotated[str | None, typer.Option(envvar="XQG_API_KEY", help="Key of the service.")] = None,
+    max_drop: options.MaxDrop = 0.01,
 ) -> None:
     """Measure retrieval without and with xQG, per language, and test whether the difference is real."""
     run_evaluate(
@@ -71,6 +82,7 @@ def evaluate(
             question_engine,
             batch_tokens,
             cache,
+            CheckRequest(baseline, ServiceAddress(service, api_key) if service else None, max_drop),
         ),
         console,
     )

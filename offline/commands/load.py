@@ -41,6 +41,10 @@ def load(
     workers: options.Workers = 2,
     worker_cpus: options.WorkerCpus = 1,
     ray_address: options.RayAddress = None,
+    gate: load_options.Gate = None,
+    gate_bundle: load_options.GateBundle = None,
+    max_drop: options.MaxDrop = 0.01,
+    device: options.Device = "cpu",
 ) -> None:
     """Fuse, fill a fresh collection, verify it, and make it live; run it again to go on after an interruption."""
     request = LoadRequest(
@@ -64,6 +68,7 @@ def load(
             write_consistency,
         ),
         Uploads(batch_points, parallel_uploads, retry_s),
+        load_options.gate_of(gate, gate_bundle, max_drop, device),
     )
     chosen = options.engine_of(engine, workers, worker_cpus, 0, ray_address)
     if chosen is None:

@@ -47,6 +47,12 @@ JobShard = Annotated[
 KeepShare = Annotated[
     float, typer.Option(min=0, max=1, help="Best share of each language's queries to keep; below 1 needs --bundle.")
 ]
+MaxDrop = Annotated[
+    float,
+    typer.Option(
+        min=0, max=1, help="How much the mean of a language may differ from what it is held to: 0.01, a point."
+    ),
+]
 
 Engine = Annotated[
     Literal["local", "ray"],

@@ -17,6 +17,7 @@ from app import __version__
 from app.bundle import Bundle
 from app.engines import Device, EngineName
 from app.errors import ConfigurationError, InputError
+from offline.evaluate.checks import CheckRequest, Checks
 from offline.evaluate.dataset import Dataset
 from offline.evaluate.datasets import DatasetRequest, open_dataset
 from offline.evaluate.embedded import EmbeddedDataset, embed_dataset
@@ -70,6 +71,7 @@ class EvaluateRequest:
     max_batch_tokens: int = 512
     cache: Path | None = None
     """Folder of embedded texts, which evaluations may share; in the output folder where None."""
+    checks: CheckRequest = CheckRequest()  # noqa: RUF009, frozen
     command: Sequence[str] = field(default_factory=lambda: sys.argv[1:])
 
 
@@ -81,7 +83,11 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
             passages have texts to fuse and others none.
         ConfigurationError: options that do not suit the dataset, or a missing package or file.
         BundleError: an encoder cannot be opened.
+        GateFailed: a language regresses, or the service measures otherwise; the report is written all the same.
+        ContractMismatch, ServiceUnavailable: the service serves something else, or does not answer.
     """
+    if request.per_language is not None and request.checks.service is not None:
+        raise ConfigurationError("--queries-per-language measures another index than --service serves; leave one out")
     dataset = open_dataset(request.dataset)
     check_fusable(dataset, request.leaks, request.allow_partial, console)
     judge = Judge(dataset, request.metrics)
@@ -89,6 +95,7 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
     bundles = _named([Bundle.open(folder) for folder in request.bundles])
     findings: list[Findings] = []
     pairs: list[tuple[System, System]] = []
+    checks = Checks.open(request.checks, request.output, request.depth, dataset, bundles, request.alpha)
     for name, bundle in bundles.items():
         embedded = _embedded(request, name, bundle, dataset, console)
         compared = without_and_with(evaluation, embedded)
@@ -99,6 +106,7 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
             if study in _OF_ONE_ENCODER:
                 console.print(f"{name}: study {study}")
                 findings.append(_OF_ONE_ENCODER[study](evaluation, embedded))
+        findings += checks.ask_service(evaluation, embedded)
     if "encoders" in request.studies or len(pairs) > 1:
         findings.append(side_by_side(evaluation, pairs))
     report = _report(request, evaluation, bundles, findings)
@@ -108,6 +116,7 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
     _write_runs(request.output, evaluation, [system for pair in pairs for system in pair])
     tell(report, console)
     console.print(f"report: {request.output / 'report.html'}", soft_wrap=True)
+    checks.conclude(report, pairs[-1][1], console)
     return report
 
 
@@ -170,9 +179,10 @@ def _report(
     dataset = evaluation.dataset
     return Report(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=["python", "-m", "offline", *request.command],
+        command=["python", "-m", "offline", *request.checks.without_key(request.command)],
         versions=_versions() | {"questions embedded by": request.question_engine},
         seed=request.seed,
+        depth=request.depth,
         dataset=DatasetFacts(
             name=dataset.name,
             files=dict(dataset.files),

@@ -61,7 +61,7 @@ def rank(embedded: EmbeddedDataset, fusion: Fusion | None, depth: int) -> Rankin
     for start in range(0, len(questions), step):
         block = questions[start : start + step] @ passages.T
         own.overwrite(block, questions, start)
-        found = _best(block, depth)
+        found = best_columns(block, depth)
         rows[start : start + step] = found
         scores[start : start + step] = np.take_along_axis(block, found, axis=1)
     return Ranking(rows, scores)
@@ -146,7 +146,7 @@ def unit(vectors: Vectors) -> Vectors:
     return unit
 
 
-def _best(scores: Vectors, depth: int) -> NDArray[np.int64]:
+def best_columns(scores: Vectors, depth: int) -> NDArray[np.int64]:
     """Columns of each row's highest scores, int64 [rows, depth]; equal scores by column."""
     if depth == scores.shape[1]:
         found = np.broadcast_to(np.arange(depth), scores.shape)

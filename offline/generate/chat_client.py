@@ -2,19 +2,16 @@
 
 import asyncio
 import math
-import time
 from collections import Counter
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from app.errors import ConfigurationError, GeneratorUnavailable
+from offline.again import Again, asking_again, retry_after_s
 from offline.generate.sources import ChatSource
 
-_LONGEST_PAUSE_S = 60.0
 _LONGEST_ANSWER_BYTES = 4 * 2**20
 _TEMPORARY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 _OF_THIS_PASSAGE = {400, 413, 422}
@@ -32,14 +29,6 @@ class Completion:
 
 class PassageRefused(Exception):
     """The server takes other requests, but not this one: too long for it, or its filter objects."""
-
-
-class _Again(Exception):
-    """A fault that may be over when asked again."""
-
-    def __init__(self, reason: str, pause_s: float | None = None) -> None:
-        super().__init__(reason)
-        self.pause_s = pause_s
 
 
 class ChatClient:
@@ -73,15 +62,10 @@ class ChatClient:
             body["response_format"] = {"type": "json_schema", "json_schema": strict}
         elif self._source.structured == "json_object":
             body["response_format"] = {"type": "json_object"}
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(_Again),
-            wait=_pause,
-            stop=stop_after_delay(self._source.retry_s),
-            reraise=True,
-        )
+        retrying = asking_again(self._source.retry_s)
         try:
             completion: Completion = await retrying(self._send, body)
-        except _Again as error:
+        except Again as error:
             raise GeneratorUnavailable(
                 f"the chat server {self._url} does not answer as it should: {error}, for {self._source.retry_s:g} s; "
                 "run the same command again when it does, it goes on where it was"
@@ -96,9 +80,9 @@ class ChatClient:
                 async with asyncio.timeout(self._source.timeout_s):  # httpx's own is for each read
                     response = await self._receive(body)
             except TimeoutError as error:
-                raise _Again(f"no whole answer within {self._source.timeout_s:g} s") from error
+                raise Again(f"no whole answer within {self._source.timeout_s:g} s") from error
             except (httpx.TransportError, httpx.DecodingError) as error:
-                raise _Again(self._without_key(str(error)) or type(error).__name__) from error
+                raise Again(self._without_key(str(error)) or type(error).__name__) from error
         if not response.is_success:
             raise self._refusal(response)
         try:
@@ -106,9 +90,9 @@ class ChatClient:
             choice = answer["choices"][0]
             text = choice["message"]["content"] or ""
         except (ValueError, LookupError, TypeError, RecursionError) as error:
-            raise _Again("the answer is no chat completion") from error
+            raise Again("the answer is no chat completion") from error
         if not isinstance(text, str):
-            raise _Again("the answer is no text")
+            raise Again("the answer is no text")
         usage = answer.get("usage")
         spent = {name: _count(usage, name) for name in ("prompt_tokens", "completion_tokens")}
         return Completion(text, choice.get("finish_reason") == "length", Counter(requests=1, **spent))
@@ -119,14 +103,14 @@ class ChatClient:
             async for chunk in response.aiter_bytes():
                 content += chunk
                 if len(content) > _LONGEST_ANSWER_BYTES:
-                    raise _Again("the answer is endless")
+                    raise Again("the answer is endless")
             return httpx.Response(response.status_code, headers=_plain(response.headers), content=bytes(content))
 
     def _refusal(self, response: httpx.Response) -> Exception:
         """What to do about an answer that is none."""
         status, reason = response.status_code, self._reason(response)
         if status in _TEMPORARY:
-            return _Again(f"{status} {reason}", _retry_after_s(response))
+            return Again(f"{status} {reason}", retry_after_s(response.headers))
         if status in _OF_THIS_PASSAGE and self._has_answered:
             return PassageRefused(f"the server refuses the request ({status} {reason})")
         remedy = {
@@ -156,27 +140,6 @@ class ChatClient:
 
     async def close(self) -> None:
         await self._http.aclose()
-
-
-_backoff = wait_random_exponential(multiplier=0.5, max=_LONGEST_PAUSE_S)
-
-
-def _pause(state: RetryCallState) -> float:
-    """What the server asked for, else a random pause that grows."""
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.pause_s if isinstance(error, _Again) else None
-    return _backoff(state) if asked is None else min(asked, _LONGEST_PAUSE_S)
-
-
-def _retry_after_s(response: httpx.Response) -> float | None:
-    """``Retry-After`` in either of its forms, None where there is none."""
-    header = response.headers.get("retry-after", "").strip()
-    if header.isascii() and header.isdecimal():
-        return float(header)
-    try:
-        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def _count(usage: object, name: str) -> int:

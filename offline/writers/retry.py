@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import grpc
@@ -15,6 +13,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_bef
 
 from app.errors import ConfigurationError, IndexUnavailable, RunConflict, XqgError
 from app.index.calls import call
+from offline.again import retry_after_s
 
 T = TypeVar("T")
 
@@ -130,8 +129,4 @@ def asked_pause_s(cause: BaseException | None) -> float:
         return cause.retry_after_s
     if not isinstance(cause, UnexpectedResponse):
         return 0
-    asked = cause.headers.get("Retry-After", "")
-    try:
-        return float(asked) if asked.isdecimal() else (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds()
-    except (TypeError, ValueError):
-        return 0
+    return retry_after_s(cause.headers) or 0

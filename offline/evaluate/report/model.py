@@ -169,6 +169,8 @@ class Report(_Model):
     versions: dict[str, str]
     """Package to version, with Python and the platform."""
     seed: int
+    depth: int = 100
+    """Hits per question that were judged."""
     dataset: DatasetFacts
     encoders: dict[str, str]
     """Name to fingerprint."""
