@@ -10,6 +10,7 @@ from rich.console import Console
 from app.errors import RunConflict, VerificationError
 from app.index import IndexContract, IndexLocation
 from offline.builds import Target, choose
+from offline.evaluate import needing_extra
 from offline.filling import Filling, FusedRun, fill, verify_count, verify_shards
 from offline.load_request import (
     LoadRequest,
@@ -110,7 +111,8 @@ async def _pass_gate(store: CollectionStore, request: LoadRequest, source: Fused
     target = await choose(store, collection_name(request, source.manifest), live, request.rebuild)
     if live is not None and target.whole == live and not request.rebuild:
         return
-    from offline.load_gate import pass_gate  # metrics and tests, which other loads do not need
+    with needing_extra():
+        from offline.load_gate import pass_gate
 
     await pass_gate(request.gate, source, console)
 

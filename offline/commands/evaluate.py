@@ -8,12 +8,10 @@ import typer
 from app.engines import EngineName
 from offline.commands import options
 from offline.commands.plainly import plainly
-from offline.evaluate.checks import CheckRequest
+from offline.evaluate import needing_extra
 from offline.evaluate.datasets import DatasetKind, DatasetRequest
-from offline.evaluate.job import STUDIES, EvaluateRequest, studies_named
-from offline.evaluate.job import evaluate as run_evaluate
 from offline.evaluate.leaks import LeakPolicy
-from offline.evaluate.service_client import ServiceAddress
+from offline.evaluate.studies import STUDIES, studies_named
 from offline.progress import console
 
 
@@ -65,6 +63,11 @@ def evaluate(
     max_drop: options.MaxDrop = 0.01,
 ) -> None:
     """Measure retrieval without and with xQG, per language, and test whether the difference is real."""
+    with needing_extra():  # which also takes a second to import
+        from offline.evaluate.checks import CheckRequest
+        from offline.evaluate.job import EvaluateRequest
+        from offline.evaluate.job import evaluate as run_evaluate
+        from offline.evaluate.service_client import ServiceAddress
     run_evaluate(
         EvaluateRequest(
             DatasetRequest(dataset, data, corpus, queries, tuple(language or ()), ignore_unmatched),

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Literal, get_args
 
 from rich.console import Console
 
@@ -28,6 +27,7 @@ from offline.evaluate.leaks import LeakPolicy, find_leaks, refuse_leaks
 from offline.evaluate.report.folder import write_report
 from offline.evaluate.report.model import AskedQuestion, DatasetFacts, Report, System
 from offline.evaluate.report.terminal import tell
+from offline.evaluate.studies import StudyName
 from offline.evaluate.studies.alpha import against_alpha
 from offline.evaluate.studies.compare import without_and_with
 from offline.evaluate.studies.encoders import side_by_side
@@ -36,8 +36,6 @@ from offline.evaluate.studies.queries import against_queries
 from offline.evaluate.studies.texts import queries_against_translations
 from offline.evaluate.trec import write_qrels, write_run, write_submission
 
-StudyName = Literal["compare", "alpha", "queries", "languages", "texts", "encoders"]
-STUDIES: tuple[StudyName, ...] = get_args(StudyName)
 _OF_ONE_ENCODER: dict[StudyName, Callable[[Evaluation, EmbeddedDataset], Findings]] = {
     "alpha": against_alpha,
     "queries": against_queries,
@@ -118,14 +116,6 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
     console.print(f"report: {request.output / 'report.html'}", soft_wrap=True)
     checks.conclude(report, pairs[-1][1], console)
     return report
-
-
-def studies_named(names: Sequence[str]) -> list[StudyName]:
-    """Raises ConfigurationError where there is no such study."""
-    for name in names:
-        if name not in STUDIES:
-            raise ConfigurationError(f"there is no study {name!r}; give {', '.join(STUDIES)}")
-    return [study for study in STUDIES if study in names]
 
 
 def check_fusable(dataset: Dataset, leaks: LeakPolicy, allow_partial: bool, console: Console) -> None:
