@@ -200,6 +200,7 @@ def test_a_rebuild_is_a_command_that_exists_and_retries_only_what_another_try_ma
         )
         assert final["onExitCodes"]["values"] == [error.exit_code for error in lasting]
         assert final["onExitCodes"]["containerName"] == container["name"]
+        assert template(workload)["spec"]["restartPolicy"] == "Never"  # a podFailurePolicy demands it
 
 
 def test_the_job_of_a_rebuild_now_is_the_cron_jobs_word_for_word() -> None:
