@@ -56,7 +56,8 @@ ENV PATH=/opt/xqg/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     LD_LIBRARY_PATH=/opt/xqg/cuda
-LABEL org.opencontainers.image.licenses="Apache-2.0"
+LABEL org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0"
 
 # ---- the job -----------------------------------------------------------------------------------
 FROM image AS offline
