@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app import __version__
+from app.bundle import Bundle, Side
 from app.settings import Settings, variable
 from deploy.image.requirements import requirements
 from tests.processes import free_port
@@ -165,3 +166,14 @@ def test_the_healthcheck_fails_and_says_why_where_the_answer_is_a_problem_or_the
     nobody = healthcheck(free_port())
     assert nobody.returncode == 1
     assert "the service does not answer" in nobody.stdout
+
+
+def test_onnx_runtime_leaves_nothing_behind_and_asks_for_no_host_with_the_images_environment(
+    tiny_bundle: Bundle, tmp_path: Path
+) -> None:
+    told = {name: value for name, value in environment("image").items() if name.startswith("ORT_")}
+    opened = "import onnxruntime, sys; onnxruntime.InferenceSession(sys.argv[1], providers=['CPUExecutionProvider'])"
+    model = tiny_bundle.model_path(Side.QUERY)
+    assert told
+    subprocess.run([sys.executable, "-c", opened, model], env={"HOME": str(tmp_path), **told}, check=True)
+    assert not list(tmp_path.iterdir())
