@@ -93,6 +93,18 @@ async def test_the_tool_answers_as_the_route_does(url: str) -> None:
     assert by_tool["truncated"] is False
 
 
+@both_eras
+async def test_an_answer_has_the_id_of_its_request_as_the_log_has(url: str, era: str) -> None:
+    async with (
+        httpx2.AsyncClient(headers={"X-Request-ID": f"from-an-assistant-{era}"}, timeout=120) as http,
+        Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
+    ):
+        found = await client.call_tool("search", {"query": TELUGU, "top_k": 1})
+        refused = await client.call_tool("search", {})
+    assert found.structured_content["request_id"] == f"from-an-assistant-{era}"
+    assert text_of(refused).endswith(f"(request from-an-assistant-{era})")
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
