@@ -37,6 +37,8 @@ def main() -> int:
             print(asyncio.run(_check(create_app(settings, index_wait_s=settings.timeout_s))))
             return 0
         app = create_app(settings)
+        if arguments.stdio:
+            return _serve_stdio(app)
     except XqgError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return error.exit_code
@@ -60,6 +62,22 @@ def _leave_behind_what_hangs(code: int) -> None:
                 logging.getLogger(__name__).error("an encoder thread hangs; it is left behind")
                 logging.shutdown()
                 os._exit(code)
+
+
+def _serve_stdio(app: FastAPI) -> int:
+    """Serve one assistant, which ends it by closing stdin.
+
+    Raises:
+        ConfigurationError: the extra `mcp` is not installed, or nobody can talk to this stdin.
+    """
+    from app.stdio import serve_stdio  # an extra
+
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(serve_stdio(app))
+    finally:
+        _leave_behind_what_hangs(0)
+    return 0
 
 
 async def _check(app: FastAPI) -> str:
@@ -92,6 +110,11 @@ def _parser() -> argparse.ArgumentParser:
         "--check",
         action="store_true",
         help="check settings, bundle and index as readiness does, print the result and end; 0 if all is well",
+    )
+    parser.add_argument(
+        "--stdio",
+        action="store_true",
+        help="serve one assistant over stdin and stdout (Model Context Protocol) instead of HTTP; needs the extra mcp",
     )
     return parser
 

@@ -29,6 +29,11 @@ class _Cors(CORSMiddleware):
         return refusal
 
 
+def allowed_origins(origins: str) -> list[str]:
+    """The comma-separated origins."""
+    return [origin.strip() for origin in origins.split(",") if origin.strip()]
+
+
 def install(app: FastAPI, origins: str) -> None:
     """Allow the comma-separated origins.
 
@@ -37,7 +42,7 @@ def install(app: FastAPI, origins: str) -> None:
     Raises:
         ConfigurationError: one of them is no origin.
     """
-    allowed = [origin.strip() for origin in origins.split(",") if origin.strip()]
+    allowed = allowed_origins(origins)
     for origin in allowed:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             raise ConfigurationError(

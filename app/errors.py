@@ -105,6 +105,10 @@ class CorsRefused(XqgError):
     """A page that may not call from a browser, or not in this way."""
 
 
+class OriginRefused(XqgError):
+    """A page that may not use the assistants' endpoint."""
+
+
 class Unauthorized(XqgError):
     """No API key, or one that is not known."""
 
@@ -180,6 +184,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     MalformedRequest: Problem(400, "malformed-request", "The request cannot be read"),
     CorsRefused: Problem(400, "cors-refused", "This page may not call so"),
     Unauthorized: Problem(401, "unauthorized", "An API key is needed"),
+    OriginRefused: Problem(403, "origin-refused", "This page may not use the assistants' endpoint"),
     PassageNotFound: Problem(404, "passage-not-found", "No such passage"),
     RequestTimeout: Problem(408, "request-timeout", "The request took too long to arrive"),
     RequestTooLarge: Problem(413, "request-too-large", "The request body is too large"),

@@ -11,7 +11,7 @@ from app.keys import ApiKeys
 from app.observer import PROBES
 from app.problems import log_if_unexpected, problem_from, respond
 
-_WITH_KEY = "/v1/"
+_WITH_KEY = ("/v1/", "/mcp")
 
 
 class Guard:

@@ -37,6 +37,7 @@ from app.spans import NoSpans
 from app.translate import encoder_info
 
 if TYPE_CHECKING:
+    from app.mcp import McpEndpoint
     from app.tracing import Tracing
 
 _DESCRIPTION = """Ask a question in Arabic, Bengali, Finnish, Japanese, Korean, Russian or Telugu; get English passages.
@@ -110,6 +111,8 @@ def create_app(settings: Settings, index_wait_s: float = START_WAIT_S) -> FastAP
         batcher.start()
         parts.push_async_callback(keeper.close)
         await keeper.start(index_wait_s)
+        if mcp is not None:
+            await parts.enter_async_context(mcp.running())
         _spare_the_collector()
 
     @asynccontextmanager
@@ -136,6 +139,7 @@ def create_app(settings: Settings, index_wait_s: float = START_WAIT_S) -> FastAP
     app.include_router(info_routes, **with_key)
     app.include_router(operation_routes)
     app.add_api_route("/", _to_docs, include_in_schema=False)
+    mcp = _mcp(app, settings)
     docs.install(app)
     openapi.install(app, settings.max_query_chars)
     problems.install(app)
@@ -166,6 +170,14 @@ def _tracing(settings: Settings) -> "Tracing | None":
             f"XQG_OTEL is set, but {error.name} is not installed; install the extra `otel`, or unset it"
         ) from error
     return Tracing(log_queries=settings.log_queries)
+
+
+def _mcp(app: FastAPI, settings: Settings) -> "McpEndpoint | None":
+    if not settings.mcp:
+        return None
+    from app.mcp import McpEndpoint  # an extra
+
+    return McpEndpoint(app, settings.cors_origins)
 
 
 async def _to_docs() -> RedirectResponse:

@@ -17,10 +17,9 @@ from app.errors import ClientGone, InvalidRequest, NotReady, PassageNotFound
 from app.fields import LanguageTag, QueryText, SpelledBool
 from app.languages import language_label
 from app.openapi import problem
-from app.problems import log_if_unexpected, problem_from, problem_from_validation, slug_of
 from app.schemas import SearchRequest, SearchResponse
 from app.service import Service, ServiceDep
-from app.translate import server_timing, to_response, to_search
+from app.translate import server_timing
 
 T = TypeVar("T")
 
@@ -59,23 +58,13 @@ async def until_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
         worker.cancel()
 
 
-async def _search(body: SearchRequest, request_id: str, service: Service) -> SearchResponse:
-    """One search, alone or of a batch."""
-    longest = service.settings.max_query_chars
-    if len(body.query) > longest:
-        raise InvalidRequest(f"query: longer than {longest:,} characters; ask a shorter question")
-    result = await service.retriever.search(to_search(body))
-    service.metrics.observe_search(language_label(body.lang, body.query), result)
-    return to_response(body.query, result, service.retriever, request_id)
-
-
 async def _answer(body: SearchRequest, request: Request, service: Service) -> Response:
     """The one search of a request."""
     facts: dict[str, Any] = request.state.facts
     facts.update(lang=language_label(body.lang, body.query), top_k=body.top_k)
     if service.settings.log_queries:
         facts["query"] = body.query
-    answer = await until_gone(request, _search(body, request.state.request_id, service))
+    answer = await until_gone(request, service.answer(body, request.state.request_id))
     facts["hits"] = len(answer.hits)
     response = _json(answer)
     response.headers["Server-Timing"] = server_timing(answer.timings_ms)
@@ -141,22 +130,9 @@ async def search_batch(body: schemas.BatchRequest, request: Request, service: Se
     """One result or one error per search, in order; one bad search does not fail the others."""
     request_id = request.state.request_id
 
-    async def one(fields: dict[str, Any]) -> schemas.BatchItem:
-        try:
-            item = SearchRequest.model_validate(fields)
-            if item.explain:  # hundreds of embeddings each
-                raise InvalidRequest("explain: ask for it in a search of its own, not in a batch")
-            return schemas.BatchItem(result=await _search(item, request_id, service))
-        except ValidationError as error:
-            problem = problem_from_validation(error, request_id)
-        except Exception as error:
-            log_if_unexpected(error, request_id)
-            problem = problem_from(error, request_id)
-        service.metrics.rejections.labels(slug_of(problem)).inc()
-        return schemas.BatchItem(error=problem)
-
     async def every() -> list[schemas.BatchItem]:
-        return list(await asyncio.gather(*map(one, body.searches)))
+        each = (service.outcome(fields, request_id, may_explain=False) for fields in body.searches)
+        return list(await asyncio.gather(*each))
 
     results = await until_gone(request, every())
     request.state.facts.update(searches=len(results), failed=sum(item.error is not None for item in results))

@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     """Put query texts into the log, and with ``otel`` leave them in traced URLs: they may be personal data."""
     otel: bool = False
     """Send OpenTelemetry traces to ``OTEL_EXPORTER_OTLP_ENDPOINT``, else to port 4318 here; needs the extra `otel`."""
+    mcp: bool = False
+    """Offer the search as a tool for assistants (Model Context Protocol) at `/mcp`; needs the extra `mcp`."""
     engine: EngineName = "onnxruntime"
     """What runs the encoder.  ``openvino`` (extra of that name) is faster on CPUs with half-precision arithmetic."""
     device: DeviceChoice = "auto"

@@ -295,7 +295,7 @@ def test_an_unexpected_failure_is_a_problem_with_its_id_and_the_connection_lives
         raise ZeroDivisionError("a secret of the insides")
 
     with monkeypatch.context() as staged:
-        staged.setattr("app.search_routes.to_search", fail)
+        staged.setattr("app.service.to_search", fail)
         for _ in range(2):
             details = problem(post(client, query="x"), 500, "internal-error")
             assert "secret" not in json.dumps(details)

@@ -107,7 +107,7 @@ def test_a_failure_is_one_json_line_with_its_traceback_and_request(
 
     stream = written()
     with monkeypatch.context() as staged:
-        staged.setattr("app.search_routes.to_search", fail)
+        staged.setattr("app.service.to_search", fail)
         answer = client.post("/v1/search", json={"query": "x"}).json()
     failure, access = entries(stream)
     assert failure["level"] == "ERROR"
