@@ -46,6 +46,6 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	$(BIN)/pip install -e '.[$(RUNTIME),openvino,otel,offline,evaluate,ray,demo,dev]' -c constraints.txt
+	$(BIN)/pip install -e '.[$(RUNTIME),openvino,otel,mcp,offline,evaluate,ray,demo,dev]' -c constraints.txt
 	$(BIN)/pip install --no-deps llama-index-core -c constraints.txt  # for its copy of NLTK's Punkt data alone
 	@touch $@
