@@ -1,7 +1,13 @@
-"""The system's Chromium, for the page's tests and its pictures."""
+"""The system's Chromium, for the page's tests and its pictures.
+
+    .venv/bin/python -m deploy.chromium
+
+tells which one there is; exit code 1, and how to get one, where there is none.
+"""
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +15,9 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-HOW_TO_INSTALL = (
-    "no browser was found; as root on Debian or Ubuntu: apt-get install chromium fonts-noto-core fonts-noto-cjk, "
-    "or: python -m playwright install chromium, or name one in CHROMIUM"
+_HOW_TO_INSTALL = (
+    "on Debian, as root: apt-get install chromium fonts-noto-core fonts-noto-cjk; elsewhere: "
+    "python -m playwright install --with-deps chromium; or name one in CHROMIUM"
 )
 
 
@@ -27,12 +33,25 @@ def chromium() -> Iterator[Browser]:
         NoBrowser: there is none; says how to get one.
     """
     with sync_playwright() as playwright:
-        found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
-        path = found or playwright.chromium.executable_path
+        named = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+        path = named or playwright.chromium.executable_path
         if not Path(path).exists():
-            raise NoBrowser(HOW_TO_INSTALL)
+            raise NoBrowser(f"there is no browser at {path}; {_HOW_TO_INSTALL}")
+        # the shared memory of a container is too small for a browser
         browser = playwright.chromium.launch(executable_path=path, args=["--disable-dev-shm-usage"])
         try:
             yield browser
         finally:
             browser.close()
+
+
+def main() -> None:
+    try:
+        with chromium() as browser:
+            sys.stdout.write(f"Chromium {browser.version}\n")
+    except NoBrowser as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,14 +1,16 @@
 """Pictures of the search page: every language, desktop and phone, light and dark, from a running service.
 
-make serve &
-.venv/bin/python deploy/screenshots.py
+    make serve &
+    .venv/bin/python -m deploy.screenshots
+
+The pictures show text of the index's passages, so they stay out of the repository.
 """
 
 import argparse
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, ViewportSize
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from app.languages import LANGUAGES
 from deploy.chromium import chromium
@@ -46,14 +48,23 @@ def _shoot(browser: Browser, screen: str, scheme: Literal["light", "dark"], argu
     page = context.new_page()
     page.goto("/")
     page.locator("#facts:not(:empty)").wait_for()
-    page.screenshot(path=arguments.output / f"{screen}-{scheme}-start.png", full_page=True)
+    _whole(page, arguments.output / f"{screen}-{scheme}-start.png")
     for language in LANGUAGES:
         page.goto(f"/?top_k={arguments.top_k}")
         page.get_by_role("searchbox").fill(language.example)
         page.keyboard.press("Enter")
         page.get_by_role("heading", name="Closest generated queries").wait_for()
-        page.screenshot(path=arguments.output / f"{screen}-{scheme}-{language.code}.png", full_page=True)
+        _whole(page, arguments.output / f"{screen}-{scheme}-{language.code}.png")
     context.close()
+
+
+def _whole(page: Page, picture: Path) -> None:
+    """Down to the footer; ``full_page`` would do so without the phone's touch, and show what only a desktop does."""
+    size = page.viewport_size
+    assert size is not None
+    page.set_viewport_size({"width": size["width"], "height": page.evaluate("document.documentElement.scrollHeight")})
+    page.screenshot(path=picture)
+    page.set_viewport_size(size)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ function item(hit, fields, narrow, explain) {
   const rank = element("span", { className: "rank" }, `${hit.rank}. `);
   const score = element("span", { className: "score", title: "Similarity to the question" }, hit.score.toFixed(3));
   const text = element("p", { className: "text", dir: "auto" }, hit.text);
-  const node = element("li", {}, element("h2", {}, rank, title), score, text, more, ...chips(hit, fields, narrow));
+  const node = element("li", {}, element("h2", {}, rank, title), score, more, text, ...chips(hit, fields, narrow));
   title.addEventListener("click", () => {
     const open = title.getAttribute("aria-expanded") === "false";
     title.setAttribute("aria-expanded", String(open));
