@@ -24,12 +24,15 @@ function item(hit, fields, narrow, explain) {
   const score = element("span", { className: "score", title: "Similarity to the question" }, hit.score.toFixed(3));
   const text = element("p", { className: "text", dir: "auto" }, hit.text);
   const node = element("li", {}, element("h2", {}, rank, title), score, more, text, ...chips(hit, fields, narrow));
-  title.addEventListener("click", () => {
+  let told = false;
+  title.addEventListener("click", async () => {
     const open = title.getAttribute("aria-expanded") === "false";
     title.setAttribute("aria-expanded", String(open));
     node.classList.toggle("open", open);
     more.hidden = !open || explain === null;
-    if (!more.hidden && !more.hasChildNodes()) showMatches(more, explain(hit.docid));
+    if (more.hidden || told) return;
+    told = showMatches(more, explain(hit.docid));
+    told = await told; // what failed is asked again when the hit is opened again
   });
   return node;
 }
@@ -43,6 +46,7 @@ function chips(hit, fields, narrow) {
   return buttons.length ? [element("p", {}, ...buttons)] : [];
 }
 
+/** Whether they could be told. */
 async function showMatches(more, promised) {
   more.replaceChildren(element("p", {}, "Asking what matched …"));
   try {
@@ -52,9 +56,11 @@ async function showMatches(more, promised) {
       element("h3", {}, queries.length ? "Closest generated queries" : "No query was generated for this passage"),
       element("ul", {}, ...queries),
     );
+    return true;
   } catch (error) {
-    if (error.name === "AbortError") return;
-    more.replaceChildren(element("p", {}, `What matched could not be told: ${error.message}`));
+    if (error.name !== "AbortError")
+      more.replaceChildren(element("p", {}, `What matched could not be told: ${error.message}`));
+    return false;
   }
 }
 

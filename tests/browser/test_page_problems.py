@@ -86,13 +86,16 @@ def test_a_page_of_a_proxy_is_told_as_what_it_is(open_page: Open) -> None:
     expect(page.get_by_role("alert")).to_contain_text("HTTP 502 Bad Gateway")
 
 
-def test_an_explanation_that_fails_leaves_the_hits(open_page: Open) -> None:
+def test_an_explanation_that_fails_leaves_the_hits_and_can_be_asked_for_again(open_page: Open) -> None:
     page = open_page(expected_errors=(REFUSED,))
-    page.route("**/v1/explain", lambda route: route.fulfill(status=503, body='{"detail": "no index is open"}'))
+    page.route("**/v1/explain", lambda route: route.fulfill(status=503, body='{"detail": "no index is open"}'), times=1)
     page.get_by_role("searchbox").fill("Agra")
     page.keyboard.press("Enter")
     expect(page.locator(".more").first).to_have_text("What matched could not be told: no index is open")
     expect(hits(page)).to_have_count(10)
+    hits(page).first.click()
+    hits(page).first.click()
+    expect(page.locator(".more li")).to_have_count(3)
 
 
 def test_a_key_is_asked_for_kept_in_the_tab_and_forgotten_on_demand(
