@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 # the GPU build of ONNX Runtime where there is an NVIDIA driver, else the CPU build
 RUNTIME ?= $(if $(shell command -v nvidia-smi 2>/dev/null),gpu,cpu)
 DEMO ?= var/demo
+# where it may: as root of a Debian
+INSTALL_BROWSER = test "$$(id -u)" = 0 && command -v apt-get && apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium fonts-noto-core fonts-noto-cjk
 
 .PHONY: help demo serve test lint fix clean
 .DEFAULT_GOAL := help
@@ -20,7 +23,8 @@ serve: $(VENV)/.demo ## the service on XQG_HOST:XQG_PORT, with the demo index un
 	@test -n "$$XQG_BUNDLE" || $(BIN)/python -m offline demo --folder $(DEMO) --prepare-only
 	@XQG_BUNDLE=$${XQG_BUNDLE:-$(DEMO)/bundle} XQG_INDEX=$${XQG_INDEX:-edge:$(DEMO)/index} exec $(BIN)/python -m app
 
-test: $(VENV)/.dev ## every test, with the real model and the real engine
+test: $(VENV)/.dev ## every test, with the real model, the real engine and a real browser
+	@$(BIN)/python -m deploy.chromium || { $(INSTALL_BROWSER); } || echo 'the tests in tests/browser will be skipped'
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.dev ## ruff and mypy, changing nothing

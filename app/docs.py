@@ -4,26 +4,31 @@ import base64
 import hashlib
 import re
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 
-_ASSETS = "/static-offline-docs"  # where fastapi_offline mounts its copy
+_ASSETS = "static-offline-docs"  # where fastapi_offline mounts its copy
+_PARAMETERS = {
+    "tryItOutEnabled": True,
+    "displayRequestDuration": True,
+    "defaultModelsExpandDepth": 0,  # the schemas are folded away below the operations
+    "validatorUrl": None,  # another host's
+}
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def install(app: FastAPI) -> None:
     """Add ``/docs``."""
 
-    async def docs(request: Request) -> HTMLResponse:
-        root = request.scope.get("root_path", "")
-        page = get_swagger_ui_html(
-            openapi_url=f"{root}/openapi.json",
+    async def docs() -> HTMLResponse:
+        page = get_swagger_ui_html(  # relative addresses, which hold under any prefix of a proxy
+            openapi_url="openapi.json",
             title=app.title,
-            swagger_js_url=f"{root}{_ASSETS}/swagger-ui-bundle.js",
-            swagger_css_url=f"{root}{_ASSETS}/swagger-ui.css",
-            swagger_favicon_url=f"{root}{_ASSETS}/favicon.png",
-            swagger_ui_parameters=app.swagger_ui_parameters,
+            swagger_js_url=f"{_ASSETS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{_ASSETS}/swagger-ui.css",
+            swagger_favicon_url="page/icon.svg",
+            swagger_ui_parameters=_PARAMETERS,
         )
         page.headers["Content-Security-Policy"] = _policy(bytes(page.body).decode())
         return page

@@ -12,9 +12,13 @@ from app.unicode import is_unicode
 _VISIBLE = r"[^\u0000-\u0020\u007f-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]"
 
 
-def _askable(text: str) -> str:
+def _unicode(text: str) -> str:
     if not is_unicode(text):
         raise ValueError("holds half of a surrogate pair, which is no text")
+    return text
+
+
+def _askable(text: str) -> str:
     if not re.search(_VISIBLE, text):
         raise ValueError("is blank; ask something")
     return text
@@ -32,7 +36,13 @@ def _spelled(word: Any) -> Any:
     return word
 
 
-QueryText = Annotated[str, AfterValidator(_askable), Field(json_schema_extra={"minLength": 1, "pattern": _VISIBLE})]
+Docid = Annotated[str, AfterValidator(_unicode)]
+QueryText = Annotated[
+    str,
+    AfterValidator(_unicode),
+    AfterValidator(_askable),
+    Field(json_schema_extra={"minLength": 1, "pattern": _VISIBLE}),
+]
 WholeNumber = Annotated[int, BeforeValidator(_without_fraction)]
 SpelledBool = Annotated[bool, BeforeValidator(_spelled)]
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35)]

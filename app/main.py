@@ -8,11 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
-from fastapi.responses import RedirectResponse
 from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 
-from app import __version__, cors, docs, openapi, problems
+from app import __version__, cors, docs, openapi, problems, search_page
 from app.batcher import MicroBatcher
 from app.bundle import Bundle, Side
 from app.cores import usable_cores
@@ -129,8 +128,8 @@ def create_app(settings: Settings, index_wait_s: float = START_WAIT_S) -> FastAP
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True, "validatorUrl": None},
         responses=openapi.COMMON_PROBLEMS,
+        servers=[{"url": ".", "description": "This service, under whatever prefix a proxy adds"}],
     )
     app.state.metrics = metrics
     app.state.draining = False
@@ -138,7 +137,7 @@ def create_app(settings: Settings, index_wait_s: float = START_WAIT_S) -> FastAP
     app.include_router(search_routes, **with_key)
     app.include_router(info_routes, **with_key)
     app.include_router(operation_routes)
-    app.add_api_route("/", _to_docs, include_in_schema=False)
+    search_page.install(app)
     mcp = _mcp(app, settings)
     docs.install(app)
     openapi.install(app, settings.max_query_chars)
@@ -178,7 +177,3 @@ def _mcp(app: FastAPI, settings: Settings) -> "McpEndpoint | None":
     from app.mcp import McpEndpoint  # an extra
 
     return McpEndpoint(app, settings.cors_origins)
-
-
-async def _to_docs() -> RedirectResponse:
-    return RedirectResponse("docs")

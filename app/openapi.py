@@ -1,16 +1,20 @@
 """The OpenAPI document, exact to the index that is open: what it allows is accepted, what it forbids is refused."""
 
 import copy
+import inspect
 from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from app.errors import XqgError
+from app.errors import PROBLEMS, ClientGone, XqgError
 from app.index.contract import FieldType, IndexContract
 from app.index.filters import MAX_VALUES
+from app.problems import problem_from, slug_of
 
 Schema = dict[str, Any]
+_PROBLEM = "application/problem+json"
+_REQUEST_ID = "332ca8138df94fc98f2b44b6145704cd"
 
 
 def problem(description: str, *, temporary: bool = False) -> Schema:
@@ -18,7 +22,7 @@ def problem(description: str, *, temporary: bool = False) -> Schema:
     headers: Schema = {"X-Request-ID": {"schema": {"type": "string"}, "description": "Of this request, as in the log."}}
     if temporary:
         headers["Retry-After"] = {"schema": {"type": "string"}, "description": "Seconds to wait."}
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemModel"}}}
+    content = {_PROBLEM: {"schema": {"$ref": "#/components/schemas/ProblemModel"}}}
     return {"description": description, "headers": headers, "content": content}
 
 
@@ -70,11 +74,29 @@ def install(app: FastAPI, max_query_chars: int) -> None:
                 for explain in (search["explain"], by_get["explain"]["schema"]):
                     explain["const"] = False
         # in a URL it is JSON too
-        by_get["filter"]["content"] = {"application/json": {"schema": search["filter"]}}
+        by_get["filter"]["content"] = {"application/json": {"schema": search["filter"], "example": {}}}
         del by_get["filter"]["schema"]
+        _show_problems(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _show_problems(document: Schema) -> None:
+    """Give every status an example of each problem that it may mean, in the words of the problem's class."""
+    readable = [kind for kind in PROBLEMS if kind is not ClientGone]
+    words = [(inspect.getdoc(kind) or "").replace("``", "") for kind in readable]
+    problems = [problem_from(kind(each), _REQUEST_ID) for kind, each in zip(readable, words, strict=True)]
+    document["components"]["examples"] = {
+        slug_of(each): {"summary": each.title, "value": each.model_dump(exclude_none=True)} for each in problems
+    }
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                if _PROBLEM in response.get("content", {}):
+                    slugs = [slug_of(each) for each in problems if each.status == int(status)]
+                    examples = {slug: {"$ref": f"#/components/examples/{slug}"} for slug in slugs}
+                    response["content"][_PROBLEM]["examples"] = examples
 
 
 def _fit(schemas: Schema, contract: IndexContract) -> None:

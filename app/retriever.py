@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,13 +13,14 @@ from app.batcher import Embedded, MicroBatcher
 from app.bundle import Side
 from app.encoder import OnnxEncoder, Tokens
 from app.errors import DeadlineExceeded, InvalidRequest, NotReady
+from app.explainer import Explainer, MatchedQuery
 from app.index.filters import parse_filter
 from app.index.protocol import PassageIndex
 from app.keeper import IndexKeeper
 from app.passages import Hit, Passage
 from app.query_cache import QueryCache
 from app.spans import NoSpans, Spans
-from app.vectors import Vectors, cosine
+from app.vectors import cosine
 
 _READY_COSINE = 0.999  # a canary's vector may move this far across machines and providers
 _MATCHED_QUERIES = 3
@@ -34,15 +36,6 @@ class Search:
     filter: Mapping[str, Any] = field(default_factory=dict)
     min_score: float | None = None
     explain: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class MatchedQuery:
-    """A generated query of a hit, with its similarity to the caller's query."""
-
-    lang: str
-    query: str
-    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +75,7 @@ class Retriever:
         self._cache = cache
         self._canaries = [canary for canary in encoder.bundle.manifest.canaries if canary.side is Side.QUERY]
         self._next_canary = 0
-        self._explaining = asyncio.Semaphore(1)
+        self._explainer = Explainer(encoder, batcher)
         self._checking: asyncio.Task[int] | None = None
 
     @property
@@ -107,20 +100,14 @@ class Retriever:
             Overloaded, NotReady, IndexUnavailable, EncodingFailed: see their classes.
             DeadlineExceeded: it took longer than the time limit; nothing more is done for it.
         """
-        try:
-            async with asyncio.timeout(self._timeout_s) as limit:
-                with self._keeper.lease() as index:  # one index, from the filter to the last hit
-                    return await self._search(search, index, limit.when())
-        except TimeoutError as error:
-            raise DeadlineExceeded(
-                f"no answer within {self._timeout_s:g} s; ask again later or with a smaller top_k"
-            ) from error
+        async with self._in_time("ask again later or with a smaller top_k") as (index, deadline):
+            return await self._search(search, index, deadline)
 
     async def _search(self, search: Search, index: PassageIndex, deadline: float | None) -> SearchResult:
         began = time.perf_counter()
         conditions = parse_filter(search.filter, index.contract.fields)
-        if search.explain and not index.contract.keeps_queries:
-            raise InvalidRequest("explain: this index was loaded without its generated queries")
+        if search.explain:
+            _check_explainable(index)
         read = time.perf_counter()
         with self._spans.stage("tokenize"):
             (tokens,) = self.encoder.tokenize([search.query], Side.QUERY)
@@ -136,8 +123,9 @@ class Retriever:
         search_s = time.perf_counter() - asked
         matched = []
         if search.explain:
-            async with self._explaining:
-                matched = await self._explain(embedded, hits[:EXPLAINED_HITS])
+            passages = [hit.passage for hit in hits[:EXPLAINED_HITS]]
+            ranked = await self._explainer.explain(embedded.vector, passages)
+            matched = [each[:_MATCHED_QUERIES] for each in ranked]
         return SearchResult(
             hits=hits,
             matched_queries=matched,
@@ -157,39 +145,37 @@ class Retriever:
             self._cache.put(tokens, embedded)
         return embedded
 
-    async def _explain(self, embedded: Embedded, hits: Sequence[Hit]) -> list[list[MatchedQuery]]:
-        """Embed the hits' generated queries as queries are and rank them against the caller's.
-
-        One explanation at a time and one hit after the other, so that it takes its turns among the searches.
-        """
-        matched = []
-        for hit in hits:
-            owned = [(lang, text) for lang, texts in hit.passage.generated_queries.items() for text in texts]
-            tokens = self.encoder.tokenize([text for _, text in owned], Side.QUERY)
-            tasks = [asyncio.ensure_future(self._batcher.embed(each)) for each in tokens]
-            try:
-                answers = await asyncio.gather(*tasks)
-            finally:
-                for task in tasks:  # gather leaves the others running when one fails
-                    task.cancel()
-            group = [
-                MatchedQuery(lang, text, self._similarity(embedded.vector, answer.vector))
-                for (lang, text), answer in zip(owned, answers, strict=True)
-            ]
-            matched.append(sorted(group, key=lambda each: -each.score)[:_MATCHED_QUERIES])
-        return matched
-
-    def _similarity(self, a: Vectors, b: Vectors) -> float:
-        return cosine(a, b) if self.encoder.bundle.encoder.similarity == "cosine" else float(a @ b)
-
     async def passage(self, docid: str) -> Passage | None:
         """The passage of that docid."""
+        async with self._in_time() as (index, deadline):
+            return await index.passage(docid, deadline)
+
+    async def explain(self, query: str, docid: str) -> list[MatchedQuery] | None:
+        """The generated queries of one passage, closest to a query first; None where there is no such passage.
+
+        Raises:
+            InvalidRequest: the index was loaded without its generated queries.
+            XqgError: as ``search``.
+        """
+        async with self._in_time() as (index, deadline):
+            _check_explainable(index)
+            passage = await index.passage(docid, deadline)
+            if passage is None:
+                return None
+            (tokens,) = self.encoder.tokenize([query], Side.QUERY)
+            embedded = await self._embed(tokens)
+            (ranked,) = await self._explainer.explain(embedded.vector, [passage])
+            return ranked
+
+    @asynccontextmanager
+    async def _in_time(self, advice: str = "ask again later") -> AsyncIterator[tuple[PassageIndex, float | None]]:
+        """One index, from the filter to the last hit, and the deadline of what is asked of it."""
         try:
             async with asyncio.timeout(self._timeout_s) as limit:
                 with self._keeper.lease() as index:
-                    return await index.passage(docid, limit.when())
+                    yield index, limit.when()
         except TimeoutError as error:
-            raise DeadlineExceeded(f"no answer within {self._timeout_s:g} s; ask again later") from error
+            raise DeadlineExceeded(f"no answer within {self._timeout_s:g} s; {advice}") from error
 
     async def check_ready(self) -> int:
         """Embed a canary (the next one at each call), ask the index, and return its passage count.
@@ -229,3 +215,8 @@ class Retriever:
             )
         index.contract.check_count(count, index.collection)
         return count
+
+
+def _check_explainable(index: PassageIndex) -> None:
+    if not index.contract.keeps_queries:
+        raise InvalidRequest("explain: this index was loaded without its generated queries")

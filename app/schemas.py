@@ -3,41 +3,13 @@
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.config import JsonDict
 
-from app.fields import LanguageTag, QueryText, WholeNumber
+from app.examples import DOCID, HIT, MATCHED_QUERIES, QUESTION, QUESTIONS
+from app.fields import Docid, LanguageTag, QueryText, WholeNumber
 from app.index.contract import FieldType
-from app.languages import LANGUAGES
 from app.retriever import EXPLAINED_HITS
 
 MAX_BATCH_SEARCHES = 64
-
-
-_TELUGU = LANGUAGES[-1].example
-_HIT: JsonDict = {
-    "rank": 1,
-    "docid": "Eiffel Tower",
-    "title": "Eiffel Tower",
-    "text": "A lattice tower in Paris, France …",
-    "score": 0.896,
-    "metadata": {"topic": "Arts"},
-}
-SEARCH_EXAMPLES = {
-    language.code: {
-        "summary": f"A question in {language.name}",
-        "value": {"query": language.example, "top_k": 3, "lang": language.code},
-    }
-    for language in LANGUAGES
-} | {
-    "filter": {
-        "summary": "With a filter over metadata",
-        "value": {"query": _TELUGU, "filter": {"topic": ["Technology", "Arts"]}, "min_score": 0.8},
-    },
-    "explain": {
-        "summary": "With the generated queries that match",
-        "value": {"query": _TELUGU, "top_k": 3, "explain": True},
-    },
-}
 
 
 class SearchRequest(BaseModel):
@@ -45,7 +17,7 @@ class SearchRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)  # "10" is no number: the schema is what holds
 
-    query: QueryText = Field(description="The question, in any of the seven languages.", examples=[_TELUGU])
+    query: QueryText = Field(description="The question, in any of the seven languages.", examples=[QUESTION])
     top_k: WholeNumber = Field(default=10, ge=1, le=100, description="How many passages to return.")
     lang: LanguageTag | None = Field(
         default=None,
@@ -77,7 +49,7 @@ class MatchedQueryModel(BaseModel):
 class HitModel(BaseModel):
     """A passage that was found."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_HIT]})
+    model_config = ConfigDict(json_schema_extra={"examples": [HIT]})
 
     rank: int = Field(description="From 1.")
     docid: str
@@ -129,6 +101,28 @@ class SearchResponse(BaseModel):
     request_id: str
 
 
+class ExplainRequest(BaseModel):
+    """A question, and a passage that it found."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    query: QueryText = Field(examples=[QUESTION])
+    docid: Docid = Field(description="As in the hit.", examples=[DOCID])
+    lang: LanguageTag | None = Field(default=None, description="The question's language, if known.", examples=["te"])
+
+
+class ExplainResponse(BaseModel):
+    """Why a passage is close to a question: the queries that its vector was fused with."""
+
+    query: str
+    docid: str
+    lang: str = Field(description="The question's language, as given or by its script; else `other` or `unknown`.")
+    matched_queries: list[MatchedQueryModel] = Field(
+        description="Every generated query of the passage, closest to the question first.", examples=[MATCHED_QUERIES]
+    )
+    request_id: str
+
+
 class FieldProblem(BaseModel):
     """What is wrong with one field."""
 
@@ -156,7 +150,7 @@ class BatchRequest(BaseModel):
         min_length=1,
         max_length=MAX_BATCH_SEARCHES,
         description="Each as the body of `POST /v1/search`.",
-        examples=[[{"query": language.example, "top_k": 1} for language in LANGUAGES]],
+        examples=[[{"query": question, "top_k": 1} for question in QUESTIONS]],
     )
 
 

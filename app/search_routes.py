@@ -6,24 +6,25 @@ import json
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import APIRouter, Body, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 
-from app import schemas
+from app import examples, schemas
 from app.errors import ClientGone, InvalidRequest, NotReady, PassageNotFound
 from app.fields import LanguageTag, QueryText, SpelledBool
 from app.languages import language_label
 from app.openapi import problem
 from app.schemas import SearchRequest, SearchResponse
 from app.service import Service, ServiceDep
-from app.translate import server_timing
+from app.translate import matched_models, server_timing
 
 T = TypeVar("T")
 
 _UNPROCESSABLE = problem("A field is missing or out of range; `errors` names each.")
+_NO_PASSAGE = problem("No such passage.")
 _LATE = problem("The search took longer than the time limit.", temporary=True)
 _SEARCH_PROBLEMS: dict[int | str, dict[str, Any]] = {
     422: _UNPROCESSABLE,
@@ -80,7 +81,7 @@ def _json(model: BaseModel) -> Response:
     "/search", response_model=SearchResponse, responses=_SEARCH_PROBLEMS, summary="Find passages for a question"
 )
 async def search(
-    body: Annotated[SearchRequest, Body(openapi_examples=schemas.SEARCH_EXAMPLES)],
+    body: Annotated[SearchRequest, Body(openapi_examples=examples.SEARCHES)],
     request: Request,
     service: ServiceDep,
 ) -> Response:
@@ -92,7 +93,7 @@ async def search(
 async def search_by_get(
     request: Request,
     service: ServiceDep,
-    q: Annotated[QueryText, Query(description="The question.", examples=[schemas.LANGUAGES[-1].example])],
+    q: Annotated[QueryText, Query(description="The question.", openapi_examples=examples.GET_QUESTIONS)],
     top_k: Annotated[int, Query(ge=1, le=100)] = 10,
     lang: Annotated[LanguageTag | SkipJsonSchema[None], Query()] = None,
     filter: Annotated[str | SkipJsonSchema[None], Query(description="The filter as JSON.")] = None,
@@ -139,15 +140,47 @@ async def search_batch(body: schemas.BatchRequest, request: Request, service: Se
     return _json(schemas.BatchResponse(results=results, request_id=request_id))
 
 
+@search_routes.post(
+    "/explain",
+    response_model=schemas.ExplainResponse,
+    responses={404: _NO_PASSAGE, **_SEARCH_PROBLEMS},
+    summary="Why a passage came back",
+)
+async def explain(body: schemas.ExplainRequest, request: Request, service: ServiceDep) -> Response:
+    """The passage's generated queries, closest to the question first: for one hit, when somebody asks.
+
+    `explain` in a search does the same for its first hits at once, which takes a dozen embeddings each.
+    """
+    service.check_length(body.query)
+    lang = language_label(body.lang, body.query)
+    request.state.facts["lang"] = lang
+    matched = await until_gone(request, service.retriever.explain(body.query, body.docid))
+    if matched is None:
+        raise _not_found(body.docid)
+    return _json(
+        schemas.ExplainResponse(
+            query=body.query,
+            docid=body.docid,
+            lang=lang,
+            matched_queries=matched_models(matched),
+            request_id=request.state.request_id,
+        )
+    )
+
+
 @search_routes.get(
     "/passages/{docid:path}",
-    responses={404: problem("No such passage."), 422: _UNPROCESSABLE, 504: _LATE},
+    responses={404: _NO_PASSAGE, 422: _UNPROCESSABLE, 504: _LATE},
     summary="A passage by its docid",
 )
-async def passage(docid: str, request: Request, service: ServiceDep) -> schemas.PassageModel:
+async def passage(
+    docid: Annotated[str, Path(description="As in a hit.", openapi_examples={"demo": {"value": examples.DOCID}})],
+    request: Request,
+    service: ServiceDep,
+) -> schemas.PassageModel:
     found = await until_gone(request, service.retriever.passage(docid))
     if found is None:
-        raise PassageNotFound(f"the index has no passage {docid!r}; docids are case-sensitive")
+        raise _not_found(docid)
     return schemas.PassageModel(
         docid=found.docid,
         title=found.title,
@@ -155,3 +188,7 @@ async def passage(docid: str, request: Request, service: ServiceDep) -> schemas.
         metadata=dict(found.metadata),
         generated_queries=dict(found.generated_queries),
     )
+
+
+def _not_found(docid: str) -> PassageNotFound:
+    return PassageNotFound(f"the index has no passage {docid!r}; docids are case-sensitive")

@@ -31,12 +31,16 @@ class Service:
         Raises:
             XqgError: what ``Retriever.search`` raises, and InvalidRequest for a query that is too long.
         """
-        longest = self.settings.max_query_chars
-        if len(body.query) > longest:
-            raise InvalidRequest(f"query: longer than {longest:,} characters; ask a shorter question")
+        self.check_length(body.query)
         result = await self.retriever.search(to_search(body))
         self.metrics.observe_search(language_label(body.lang, body.query), result)
         return to_response(body.query, result, self.retriever, request_id)
+
+    def check_length(self, query: str) -> None:
+        """Raises InvalidRequest for a query that is too long."""
+        longest = self.settings.max_query_chars
+        if len(query) > longest:
+            raise InvalidRequest(f"query: longer than {longest:,} characters; ask a shorter question")
 
     async def outcome(self, fields: Mapping[str, Any], request_id: str, *, may_explain: bool) -> BatchItem:
         """One search within something larger, from its unchecked fields: a result, or a problem that is counted."""

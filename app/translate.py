@@ -2,6 +2,7 @@
 
 from app import schemas
 from app.encoder import OnnxEncoder
+from app.explainer import MatchedQuery
 from app.index import PassageIndex
 from app.retriever import Retriever, Search, SearchResult
 
@@ -23,9 +24,7 @@ def to_response(query: str, result: SearchResult, retriever: Retriever, request_
         for rank, hit in enumerate(result.hits, start=1)
     ]
     for hit, matched in zip(hits, result.matched_queries, strict=False):  # none beyond the explained
-        hit.matched_queries = [
-            schemas.MatchedQueryModel(lang=each.lang, query=each.query, score=each.score) for each in matched
-        ]
+        hit.matched_queries = matched_models(matched)
     stages = {
         "queue": result.queue_s,
         "tokenize": result.tokenize_s,
@@ -42,6 +41,10 @@ def to_response(query: str, result: SearchResult, retriever: Retriever, request_
         truncated=result.truncated,
         request_id=request_id,
     )
+
+
+def matched_models(matched: list[MatchedQuery]) -> list[schemas.MatchedQueryModel]:
+    return [schemas.MatchedQueryModel(lang=each.lang, query=each.query, score=each.score) for each in matched]
 
 
 def server_timing(timings: schemas.Timings) -> str:

@@ -206,6 +206,10 @@ def tally(request: pytest.FixtureRequest) -> Tally:
     return tally
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--renew-golden", action="store_true", help="write the golden files anew, as they are now")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     tallies = config.stash.get(TALLIES, [])
     if tallies:

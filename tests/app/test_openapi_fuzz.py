@@ -24,6 +24,7 @@ def fuzz(url: str, folder: Path, *options: str) -> str:
         [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--checks", "all"),
             *("--continue-on-failure", "--seed", "4", "--no-color", "--generation-database", "none", *options),
+            *("--request-timeout", "120", "--max-response-time", "120"),  # machines may be busy
         ],
         cwd=folder,
         capture_output=True,

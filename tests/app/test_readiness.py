@@ -93,3 +93,5 @@ async def test_what_is_wrong_is_said(encoder: OnnxEncoder, fault: str, count: in
 async def test_explain_needs_an_index_that_keeps_its_queries(encoder: OnnxEncoder, demo_bundle: Bundle) -> None:
     with pytest.raises(InvalidRequest, match="without its generated queries"):
         await retriever(encoder, keeps_queries=False).search(Search("x", explain=True))
+    with pytest.raises(InvalidRequest, match="without its generated queries"):
+        await retriever(encoder, keeps_queries=False).explain("x", "Agra")

@@ -1,11 +1,11 @@
 """A dataset of random vectors, small enough to check by hand."""
 
 import numpy as np
-from offline.evaluate.leaks import LeftOut
 
 from app.passages import Passage
 from offline.evaluate.dataset import Augmentation, Dataset, Question
 from offline.evaluate.embedded import EmbeddedDataset, EmbeddedTexts
+from offline.evaluate.leaks import LeftOut
 from tests.contracts import IDENTITY
 
 PASSAGES, LANGUAGES, PER_LANGUAGE = 20, ("ar", "fi", "te"), 3
