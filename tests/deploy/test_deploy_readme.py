@@ -1,0 +1,55 @@
+"""What deploy/README.md tells a person to type, and where it sends them."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from offline.__main__ import cli
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+README = (DEPLOY / "README.md").read_text()
+
+
+def typed() -> list[list[str]]:
+    """The words of every command in a console block."""
+    blocks = "\n".join(re.findall(r"```console\n(.*?)```", README, re.DOTALL)).replace("\\\n", " ")
+    return [shlex.split(line.removeprefix("$ ")) for line in blocks.splitlines() if line.startswith("$ ")]
+
+
+def of_the_job() -> list[list[str]]:
+    """What follows the image's or the compose service's name where the job runs."""
+    runs = [words for words in typed() if "run" in words and ({"xqg-offline", "load"} & set(words))]
+    return [words[next(at for at, word in enumerate(words) if word in ("xqg-offline", "load")) + 1 :] for words in runs]
+
+
+def test_the_jobs_commands_exist_with_the_options_that_they_are_given() -> None:
+    group = typer.main.get_command(cli)
+    assert {command for command, *_ in of_the_job()} == {"build", "demo", "export"}
+    for command, *arguments in of_the_job():
+        group.commands[command].make_context(command, arguments)  # type: ignore[attr-defined]
+
+
+def test_secrets_are_written_under_the_names_that_compose_reads() -> None:
+    written = re.findall(r'echo "?(\w+)=.*>> \.env\n', README)
+    assert written == ["XQG_QDRANT_API_KEY", "GRAFANA_ADMIN_PASSWORD"]
+    for name in written:
+        assert f"${{{name}:?" in (DEPLOY / "compose.yaml").read_text()
+
+
+def test_volumes_of_compose_are_named_as_compose_names_them() -> None:
+    compose = yaml.safe_load(re.sub(r"\$\{.*?\}", "x", (DEPLOY / "compose.yaml").read_text()))
+    named = {volume.split(":")[0] for volume in re.findall(r"--volume (xqg_\S+)", README)}
+    assert named == {f"{compose['name']}_data"}
+    assert "data" in compose["volumes"]
+
+
+@pytest.mark.parametrize("page", ["README.md", "supply_chain/README.md"])
+def test_what_is_linked_is_there(page: str) -> None:
+    text = (DEPLOY / page).read_text()
+    links = [link.partition("#")[0] for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text)]
+    assert links
+    assert not [link for link in links if not ((DEPLOY / page).parent / link).exists()]
