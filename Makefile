@@ -36,6 +36,7 @@ fix: $(VENV)/.dev ## format, mend what can be mended, and write the README's tab
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 	@PYTHONPATH=. $(BIN)/python deploy/readme_settings.py
+	@$(BIN)/python -m deploy.supply_chain.licences
 
 clean: ## remove the virtualenv and all that the commands built
 	rm -rf $(VENV) var build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from deploy.image.requirements import requirements
 
-IMAGES = {"service": ["cpu"], "offline": ["cpu", "offline", "demo"]}
+IMAGES = {"service": ["cpu"], "offline": ["cpu", "offline", "evaluate", "demo"]}
 """The extras that the Dockerfile installs into each image."""
 
 _README = Path(__file__).with_name("README.md")

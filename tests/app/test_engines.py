@@ -1,6 +1,7 @@
 """Engines: both read the same bundle, agree with its golden vectors, and are batch-invariant."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
@@ -139,3 +140,16 @@ def test_a_graph_that_cannot_be_read_is_named(engine: EngineName, tmp_path: Path
     (tmp_path / "model.onnx").write_bytes(b"no graph")
     with pytest.raises(BundleError, match=r"cannot load .*model\.onnx"):
         open_engine(engine, tmp_path / "model.onnx")
+
+
+def test_onnx_runtime_writes_nothing_outside_and_so_tells_nobody(tmp_path: Path, tiny_bundle: Bundle) -> None:
+    code = (
+        "import sys, pathlib; from app.engines import open_engine; "
+        "open_engine('onnxruntime', pathlib.Path(sys.argv[1]))"
+    )
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    model = str(tiny_bundle.model_path(Side.QUERY))
+
+    subprocess.run([sys.executable, "-c", code, model], env=environment, cwd=ROOT, check=True)
+
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.bundle import Bundle
-from app.errors import PROBLEMS, ClientGone
+from app.errors import PROBLEMS, ClientGone, OriginRefused
 from app.languages import LANGUAGES
 from app.main import create_app
 from app.settings import Settings
@@ -42,7 +42,8 @@ def test_every_problem_that_a_caller_can_read_is_documented(document: dict[str, 
         for response in operation["responses"].values()
         for slug in response.get("content", {}).get("application/problem+json", {}).get("examples", {})
     }
-    assert shown == {row.slug for kind, row in PROBLEMS.items() if kind is not ClientGone}  # who reads nothing
+    # who is gone reads nothing, and /mcp is documented by its own protocol
+    assert shown == {row.slug for kind, row in PROBLEMS.items() if kind not in (ClientGone, OriginRefused)}
 
 
 def test_a_search_has_an_example_in_every_language_by_post_and_by_get(document: dict[str, Any]) -> None:
