@@ -131,7 +131,7 @@ def tour(files: DemoFiles, console: Console) -> None:
     )
     console.print("\nNext", style="bold")
     for step in (
-        "make serve                           then open http://localhost:8000/docs",
+        "make serve                           then open http://localhost:8000",
         "curl 'localhost:8000/v1/search?q=Kuka+keksi+puhelimen&top_k=3'",
         ".venv/bin/python -m offline --help   your own corpus, your own encoder",
     ):
