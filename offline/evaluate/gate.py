@@ -10,18 +10,19 @@ What a gate cannot see is said, not passed over: a fall that so few questions do
 languages in which no fall could be.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from app.errors import ConfigurationError, GateFailed
 from offline.evaluate.report.folder import REPORT, read_report
 from offline.evaluate.report.model import MACRO, AskedQuestion, ComparedLanguage, Comparison, Report, System
-from offline.evaluate.report.wording import interval, p_value, percent, points
+from offline.evaluate.report.terminal import comparison_table
+from offline.evaluate.report.wording import p_value, percent
 from offline.evaluate.significance import LEVEL, compare
 
 _LEAST_SHARED = 0.5
@@ -124,7 +125,10 @@ def hold_to(
             "the same questions are harder"
         )
     for comparison in comparisons:
-        console.print(_table(comparison, max_drop))
+        title = f"{comparison.metric}, %"
+        console.print(
+            comparison_table(comparison, title, "baseline", "now", functools.partial(_outcome, max_drop=max_drop))
+        )
     for warning in warnings(comparisons, max_drop):
         console.print(f"warning: {warning}")
     found = regressions(comparisons, max_drop)
@@ -197,36 +201,14 @@ def _fell(row: ComparedLanguage, max_drop: float) -> bool:
 def _fall(lang: str, metric: str, row: ComparedLanguage) -> str:
     return (
         f"{lang} {metric} {percent(row.mean_a)} -> {percent(row.mean_b)} % "
-        f"(p {p_value(_p(row))}, {row.questions:,} questions)"
+        f"(p {p_value(row.p_deciding)}, {row.questions:,} questions)"
     )
-
-
-def _p(row: ComparedLanguage) -> float:
-    """The p that decides."""
-    return row.p_permutation if row.p_holm is None else row.p_holm
 
 
 def _outcome(row: ComparedLanguage, max_drop: float) -> str:
     if row.verdict == "worse":
         return "REGRESSION" if _fell(row, max_drop) else "worse, by no more than may be lost"
     return "lower, not shown" if _fell(row, max_drop) else row.verdict
-
-
-def _table(comparison: Comparison, max_drop: float) -> Table:
-    table = Table("language", "questions", "baseline", "now", "difference", "95 %", "p (Holm)", "outcome")
-    table.title = f"{comparison.metric}, %"
-    for lang, row in comparison.rows.items():
-        table.add_row(
-            lang,
-            f"{row.questions:,}",
-            percent(row.mean_a),
-            percent(row.mean_b),
-            points(row.difference),
-            interval(row.ci_low, row.ci_high),
-            p_value(_p(row)),
-            _outcome(row, max_drop),
-        )
-    return table
 
 
 def _of_rows(system: System, rows: Sequence[int], name: str) -> System:

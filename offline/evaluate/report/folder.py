@@ -13,6 +13,7 @@ from offline.evaluate.report.page import page
 from offline.files import write_atomically
 
 REPORT = "report.json"
+_SHOWN_HITS = 10
 
 
 def write_report(report: Report, folder: Path, drawings: Mapping[str, Drawing]) -> None:
@@ -34,7 +35,15 @@ def write_report(report: Report, folder: Path, drawings: Mapping[str, Drawing]) 
         (folder / file).with_suffix(".png").write_bytes(drawing.png)
     write_atomically(folder / "report.html", html)
     write_atomically(folder / "report.md", text)
-    write_atomically(folder / REPORT, report.model_dump_json() + "\n")
+    write_atomically(folder / REPORT, _shortened(report).model_dump_json() + "\n")
+
+
+def _shortened(report: Report) -> Report:
+    """With the hits that a person looks at: a hundred for each of thousands of questions are in the TREC runs."""
+    systems = [
+        system.model_copy(update={"top": [hits[:_SHOWN_HITS] for hits in system.top]}) for system in report.systems
+    ]
+    return report.model_copy(update={"systems": systems})
 
 
 def read_report(path: Path) -> Report:

@@ -69,7 +69,7 @@ class System(_Model):
     means: dict[str, dict[str, Measured]]
     """Metric to language, or ``macro``, to the mean."""
     top: list[list[RetrievedPassage]] = Field(default_factory=list)
-    """Per question its first hits, best first; empty where a study needs no hits."""
+    """Per question its first hits, best first (ten in ``report.json``); empty where a study needs no hits."""
 
 
 class Comparison(_Model):
@@ -102,6 +102,11 @@ class ComparedLanguage(_Model):
     ties: int
     losses: int
     verdict: Verdict
+
+    @property
+    def p_deciding(self) -> float:
+        """What the verdict goes by."""
+        return self.p_permutation if self.p_holm is None else self.p_holm
 
 
 class Table(_Model):
