@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from app.passages import Passage
 
 Kind = Literal["queries", "translations"]
 """Texts that can be fused into a passage: queries that it answers, or the passage in other languages."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)

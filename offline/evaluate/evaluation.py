@@ -135,11 +135,12 @@ def describe(embedded: EmbeddedDataset, fusion: Fusion | None) -> str:
         return "passages as they are"
     texts, selected = embedded.texts[fusion.kind], fusion.selected
     groups = Counter(zip(texts.rows[selected].tolist(), texts.langs[selected].tolist(), strict=True))
-    passages = len({row for row, _ in groups})
-    languages = len({lang for _, lang in groups})
-    each = selected.sum() / max(passages, 1)
-    described = f"alpha {fusion.alpha:g}, {each:.1f} {fusion.kind} in {languages} languages per passage"
-    fewest, most = min(groups.values(), default=0), max(groups.values(), default=0)
+    passages = {row for row, _ in groups}
+    languages = {lang for _, lang in groups}
+    each = selected.sum() / max(len(passages), 1)
+    described = f"alpha {fusion.alpha:g}, {each:.1f} {fusion.kind} in {len(languages)} languages per passage"
+    counts = [groups[row, lang] for row in passages for lang in languages]  # a Counter has 0 for what it has not
+    fewest, most = min(counts, default=0), max(counts, default=0)
     # whoever has more weighs more, and draws questions away from the others
     return described if fewest == most else f"{described}, unequally: {fewest} to {most} a language"
 

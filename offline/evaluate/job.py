@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -17,11 +17,11 @@ from app.bundle import Bundle
 from app.engines import Device, EngineName
 from app.errors import ConfigurationError, InputError
 from offline.evaluate.checks import CheckRequest, Checks
-from offline.evaluate.dataset import Dataset
+from offline.evaluate.dataset import KINDS, Dataset
 from offline.evaluate.datasets import DatasetRequest, open_dataset
 from offline.evaluate.embedded import EmbeddedDataset, embed_dataset
 from offline.evaluate.embedding_cache import EmbeddingCache
-from offline.evaluate.evaluation import Evaluation, Findings, slug
+from offline.evaluate.evaluation import Evaluation, Findings, main_kind, slug
 from offline.evaluate.judge import Judge
 from offline.evaluate.leaks import LeakPolicy, find_leaks, refuse_leaks
 from offline.evaluate.report.folder import write_report
@@ -42,6 +42,8 @@ _OF_ONE_ENCODER: dict[StudyName, Callable[[Evaluation, EmbeddedDataset], Finding
     "languages": across_languages,
     "texts": queries_against_translations,
 }
+_SUBMITTED = ("xor-tydi", "vital")
+"""Datasets whose questions the task of XOR-TyDi knows."""
 _PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "tokenizers", "ir-measures", "nltk", "scipy")
 
 
@@ -86,9 +88,9 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
     """
     if request.per_language is not None and request.checks.service is not None:
         raise ConfigurationError("--queries-per-language measures another index than --service serves; leave one out")
-    dataset = open_dataset(request.dataset)
-    check_fusable(dataset, request.leaks, request.allow_partial, console)
-    judge = Judge(dataset, request.metrics)
+    dataset = _fused_kinds(open_dataset(request.dataset), request.studies)
+    check_fusable(dataset, request, console)
+    judge = Judge(dataset, request.metrics, request.depth)
     evaluation = Evaluation(dataset, judge, request.alpha, console, request.seed, request.depth, request.per_language)
     bundles = _named([Bundle.open(folder) for folder in request.bundles])
     findings: list[Findings] = []
@@ -118,7 +120,21 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
     return report
 
 
-def check_fusable(dataset: Dataset, leaks: LeakPolicy, allow_partial: bool, console: Console) -> None:
+def _fused_kinds(dataset: Dataset, studies: Sequence[StudyName]) -> Dataset:
+    """The dataset with the texts that are fused: those of the main kind, and for ``texts`` of both."""
+    if "texts" not in studies:
+        kind = main_kind(dataset)
+        return replace(dataset, augmentations={kind: dataset.augmentations.get(kind, ())})
+    lacking = [kind for kind in KINDS if not dataset.augmentations.get(kind)]
+    if lacking:
+        raise ConfigurationError(
+            f"--study texts: {dataset.name} has no {lacking[0]}; XQuAD and MLQA have both, and need their files of at "
+            "least two languages"
+        )
+    return dataset
+
+
+def check_fusable(dataset: Dataset, request: EvaluateRequest, console: Console) -> None:
     """Refuse what would make the figures lie."""
     for what, count in dataset.notes.items():
         console.print(f"  {count:,} {what}")
@@ -126,12 +142,12 @@ def check_fusable(dataset: Dataset, leaks: LeakPolicy, allow_partial: bool, cons
         raise ConfigurationError(f"{dataset.name}: nothing to fuse; give the passages' generated queries as --queries")
     for kind, texts in dataset.augmentations.items():
         found = find_leaks(dataset, kind)
-        if leaks == "refuse":
+        if request.leaks == "refuse":
             refuse_leaks(found)
         elif found:
             console.print(f"  {len(found):,} {kind} that are a tested question are left out when it is asked")
         lacking = len({passage.docid for passage in dataset.passages} - {each.docid for each in texts})
-        if lacking and texts and not allow_partial:
+        if lacking and texts and not request.allow_partial:
             raise InputError(
                 f"{lacking:,} of {len(dataset.passages):,} passages have no {kind} and would lose to those that have; "
                 "give theirs too, or pass --allow-partial"
@@ -215,4 +231,5 @@ def _write_runs(folder: Path, evaluation: Evaluation, systems: list[System]) -> 
     for number, system in enumerate(systems):
         name = f"{number:02d}-{slug(system.name)}"
         write_run(folder / f"{name}.trec", system, evaluation.dataset.questions, "xqg")
-        write_submission(folder / f"{name}.json", system, evaluation.dataset.questions, text_of)
+        if evaluation.dataset.name in _SUBMITTED:
+            write_submission(folder / f"{name}.json", system, evaluation.dataset.questions, text_of)

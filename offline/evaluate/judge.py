@@ -1,5 +1,6 @@
 """Judge: the metrics of a ranking, question by question."""
 
+import sys
 from collections.abc import Sequence
 
 from app.errors import ConfigurationError
@@ -11,7 +12,7 @@ from offline.evaluate.metrics.answers import (
     span_answers,
     word_tokens,
 )
-from offline.evaluate.metrics.relevance import relevance_scores
+from offline.evaluate.metrics.relevance import hits_seen, relevance_scores
 from offline.evaluate.ranking import Ranking
 
 _RELEVANCE = ("MRR@100", "R@1", "R@10", "R@100", "nDCG@10", "success@10")
@@ -24,20 +25,23 @@ class Judge:
     Args:
         compared: metrics to compare and test, the most telling first; any that the dataset can be
             judged by.  By default MRR@100, R@1, R@10, R@2kt and R@5kt, as far as it can.
+        depth: hits of the rankings to judge; what looks at more of them is left out.
 
     Raises:
-        ConfigurationError: the dataset cannot be judged by a metric, or by none at all.
+        ConfigurationError: there is no such metric, it looks at more hits than there are, or the
+            dataset cannot be judged by it, or by none at all.
     """
 
-    def __init__(self, dataset: Dataset, compared: Sequence[str] = ()) -> None:
+    def __init__(self, dataset: Dataset, compared: Sequence[str] = (), depth: int | None = None) -> None:
         self._docids = [passage.docid for passage in dataset.passages]
         # as the published runs of XOR-TyDi have it: the title is not part of what is read
         self._texts = [passage.text for passage in dataset.passages]
         self._relevant = [question.relevant for question in dataset.questions]
         self._answers = [question.answers for question in dataset.questions]
+        most = sys.maxsize if depth is None or depth >= len(self._docids) else depth
         possible: list[str] = []
         if any(self._relevant):
-            possible += _RELEVANCE
+            possible += [name for name in _RELEVANCE if hits_seen(name) <= most]
         if any(map(span_answers, self._answers)):
             possible += ANSWER_METRICS
         if not possible:
@@ -45,6 +49,8 @@ class Judge:
         for name in compared:
             if name in ANSWER_METRICS and name not in possible:
                 raise ConfigurationError(f"--metric {name}: no question of {dataset.name} has an answer")
+            if name not in ANSWER_METRICS and hits_seen(name) > most:
+                raise ConfigurationError(f"--metric {name} looks at more hits than --depth {depth} gives")
             if name not in ANSWER_METRICS and not any(self._relevant):
                 raise ConfigurationError(f"--metric {name}: {dataset.name} knows answers, but no relevant passages")
         self.compared = list(dict.fromkeys(compared)) or [name for name in _COMPARED if name in possible]

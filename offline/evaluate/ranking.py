@@ -148,9 +148,9 @@ def unit(vectors: Vectors) -> Vectors:
 
 def best_columns(scores: Vectors, depth: int) -> NDArray[np.int64]:
     """Columns of each row's highest scores, int64 [rows, depth]; equal scores by column."""
-    if depth == scores.shape[1]:
-        found = np.broadcast_to(np.arange(depth), scores.shape)
-    else:
-        found = np.sort(np.argpartition(-scores, depth - 1, axis=1)[:, :depth], axis=1)
+    least = -np.partition(-scores, depth - 1, axis=1)[:, depth - 1 : depth]  # the score of the last place
+    above, tied = scores > least, scores == least
+    room = depth - above.sum(axis=1, keepdims=True)
+    found = np.nonzero(above | (tied & (tied.cumsum(axis=1) <= room)))[1].reshape(-1, depth)
     order = np.argsort(-np.take_along_axis(scores, found, axis=1), axis=1, kind="stable")
     return np.take_along_axis(found, order, axis=1)

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import numpy as np
 
 from offline.evaluate.dataset import Question
+from offline.evaluate.metrics.answers import TOKENS, word_tokens
 from offline.evaluate.report.model import System
 from offline.files import atomic_writer
 
@@ -47,7 +48,7 @@ def write_submission(path: Path, system: System, questions: Sequence[Question], 
     """Write a system's hits in the format of XOR-TyDi QA's retrieval task.
 
     One JSON list of ``{"id", "lang", "ctxs"}``, which the official ``eval_xor_retrieve.py`` reads
-    as ``--pred_file``; ``ctxs`` are the texts of the hits, best first.  The id is the official
+    as ``--pred_file``; ``ctxs`` are the texts of the hits, best first, as far as it reads.  The id is the official
     one: a language put before it (``ja:12345``) is taken off.
 
     Args:
@@ -60,12 +61,22 @@ def write_submission(path: Path, system: System, questions: Sequence[Question], 
         {
             "id": question.id.removeprefix(f"{question.lang}:"),
             "lang": question.lang,
-            "ctxs": [texts[hit.docid] for hit in hits],
+            "ctxs": list(_read(texts[hit.docid] for hit in hits)),
         }
         for question, hits in zip(questions, system.top, strict=True)
     ]
     with atomic_writer(path) as file:
         json.dump(submission, file, ensure_ascii=False)
+
+
+def _read(texts: Iterable[str]) -> Iterator[str]:
+    """Texts up to the one that completes the tokens which the script reads."""
+    tokens = 0
+    for text in texts:
+        yield text
+        tokens += len(word_tokens(text))
+        if tokens >= max(TOKENS.values()):
+            return
 
 
 def _column(name: str) -> str:

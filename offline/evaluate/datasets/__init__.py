@@ -71,7 +71,7 @@ def _restricted(dataset: Dataset, languages: tuple[str, ...]) -> Dataset:
     absent = sorted(wanted - set(dataset.languages))
     if absent:
         raise ConfigurationError(
-            f"--languages: there is no question in {', '.join(absent)}; there are {', '.join(dataset.languages)}"
+            f"--language: there is no question in {', '.join(absent)}; there are {', '.join(dataset.languages)}"
         )
     if not wanted:
         return dataset

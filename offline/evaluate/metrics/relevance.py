@@ -55,6 +55,16 @@ def relevance_scores(
     return scores
 
 
+def hits_seen(name: str) -> int:
+    """The k of a metric: how many hits it looks at.
+
+    Raises:
+        ConfigurationError: the metric is unknown.
+    """
+    _measure(name)
+    return int(name.partition("@")[2])
+
+
 def _measure(name: str) -> Measure:
     match = _NAME.fullmatch(name)
     if match is None or match[1] not in _MEASURES:

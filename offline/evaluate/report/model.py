@@ -71,6 +71,10 @@ class System(_Model):
     top: list[list[RetrievedPassage]] = Field(default_factory=list)
     """Per question its first hits, best first (ten in ``report.json``); empty where a study needs no hits."""
 
+    def mean(self, metric: str, lang: str) -> float:
+        """NaN where no question of the language has a score by that metric."""
+        return self.means[metric].get(lang, math.nan)
+
 
 class Comparison(_Model):
     """System ``b`` against system ``a`` on one metric, questions paired."""

@@ -22,7 +22,7 @@ def against_alpha(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findings
     table = Table(
         title=f"{metric} against alpha, %",
         columns=["alpha", *langs],
-        rows=[[f"{system.alpha:g}", *(percent(system.means[metric][lang]) for lang in langs)] for system in grid],
+        rows=[[f"{system.alpha:g}", *(percent(system.mean(metric, lang)) for lang in langs)] for system in grid],
         note="0 is without xQG, 1 the queries alone",
     )
     study = Study(
@@ -39,7 +39,7 @@ def against_alpha(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findings
         "alpha",
         f"{metric}, %",
         [system.alpha for system in grid],
-        {lang: [100 * system.means[metric][lang] for system in grid] for lang in langs},
+        {lang: [100 * system.mean(metric, lang) for system in grid] for lang in langs},
         x_scale="symlog",
         marked_x=evaluation.alpha,
     )

@@ -3,14 +3,13 @@
 from offline.evaluate import plots
 from offline.evaluate.changed import changed_questions
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Figure, Findings, figure, main_kind
+from offline.evaluate.evaluation import Evaluation, Figure, Findings, figure
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
 from offline.evaluate.report.wording import percent
 
 
 def without_and_with(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findings:
     """Measure an encoder's passages as they are, and with every text of the main kind fused in."""
-    kind = main_kind(evaluation.dataset)
     fusion = evaluation.fusion(embedded)
     plain, before = evaluation.measure_whole(embedded, embedded.name, None)
     name = f"{embedded.name} + xQG"
@@ -24,7 +23,7 @@ def without_and_with(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findi
         f"{fused.description}. {verdicts(first)}",
         tables=[table_of(evaluation, plain, fused)],
         comparisons=comparisons,
-        changed=changed_questions(evaluation.judge, embedded, kind, before, after),
+        changed=changed_questions(evaluation.judge, embedded, fusion, before, after),
     )
     return Findings(study, [plain, fused], figures_of(embedded.name, comparisons[0]))
 
@@ -74,8 +73,6 @@ def table_of(evaluation: Evaluation, plain: System, fused: System) -> Table:
     for lang in [*counts, MACRO]:
         row = [lang, str(counts.get(lang, len(evaluation.langs)))]
         for metric in plain.means:
-            row += [
-                percent(system.means[metric][lang]) if lang in system.means[metric] else "" for system in (plain, fused)
-            ]
+            row += [percent(system.mean(metric, lang)) for system in (plain, fused)]
         rows.append(row)
     return Table(title="Means, %", columns=columns, rows=rows, note="macro: every language counts the same")

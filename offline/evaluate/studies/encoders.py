@@ -25,7 +25,7 @@ def side_by_side(evaluation: Evaluation, pairs: Sequence[tuple[System, System]])
     tables = []
     for metric in evaluation.metrics:
         rows = [
-            [system.name, *(percent(system.means[metric][lang]) for lang in langs)] for pair in pairs for system in pair
+            [system.name, *(percent(system.mean(metric, lang)) for lang in langs)] for pair in pairs for system in pair
         ]
         tables.append(Table(title=f"{metric}, %", columns=["encoder", *langs], rows=rows))
     tables.append(
@@ -44,8 +44,8 @@ def side_by_side(evaluation: Evaluation, pairs: Sequence[tuple[System, System]])
         title="Encoders side by side",
         summary=f"{len(pairs)} encoders on the same questions, passages and queries, alpha {evaluation.alpha:g}. "
         + " ".join(
-            f"{plain.name}: macro {metric} {percent(plain.means[metric][MACRO])} without, "
-            f"{percent(fused.means[metric][MACRO])} with ({comparison.rows[MACRO].verdict})."
+            f"{plain.name}: macro {metric} {percent(plain.mean(metric, MACRO))} without, "
+            f"{percent(fused.mean(metric, MACRO))} with ({comparison.rows[MACRO].verdict})."
             for (plain, fused), comparison in zip(pairs, comparisons, strict=True)
         ),
         tables=tables,
@@ -53,8 +53,8 @@ def side_by_side(evaluation: Evaluation, pairs: Sequence[tuple[System, System]])
     )
     title = f"Encoders: macro {metric} without and with xQG"
     both = {
-        "without": [100 * plain.means[metric][MACRO] for plain, _ in pairs],
-        "with xQG": [100 * fused.means[metric][MACRO] for _, fused in pairs],
+        "without": [100 * plain.mean(metric, MACRO) for plain, _ in pairs],
+        "with xQG": [100 * fused.mean(metric, MACRO) for _, fused in pairs],
     }
     drawing = plots.paired_bars(title, f"macro {metric}, %", [plain.name for plain, _ in pairs], both)
     alt = f"Macro {metric} of each encoder without and with xQG, as in the first table."

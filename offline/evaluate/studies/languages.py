@@ -34,7 +34,7 @@ def across_languages(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findi
                     lang,
                     percent(row.mean_a),
                     percent(row.mean_b),
-                    percent(every.means[metric][lang]),
+                    percent(every.mean(metric, lang)),
                     points(row.difference),
                     row.verdict,
                 ]
@@ -45,7 +45,7 @@ def across_languages(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findi
         _by_number(evaluation, embedded, languages),
     ]
     gains = [
-        [100 * (alone[fused].means[metric][lang] - plain.means[metric][lang]) for fused in languages] for lang in asked
+        [100 * (alone[fused].mean(metric, lang) - plain.mean(metric, lang)) for fused in languages] for lang in asked
     ]
     gained = [lang for lang, row in left_out.rows.items() if row.verdict == "better"]
     study = Study(
@@ -79,8 +79,9 @@ def _left_out(evaluation: Evaluation, plain: System, without: dict[str, System])
     """Each language with the others' queries alone against none: as many tests, corrected together."""
     metric = evaluation.metrics[0]
     each = {
-        lang: compare(plain, system, metric, evaluation.langs, evaluation.seed).rows[lang]
+        lang: rows[lang]
         for lang, system in without.items()
+        if lang in (rows := compare(plain, system, metric, evaluation.langs, evaluation.seed).rows)
     }
     corrected = holm({lang: row.p_permutation for lang, row in each.items()})
     rows = {
@@ -91,7 +92,7 @@ def _left_out(evaluation: Evaluation, plain: System, without: dict[str, System])
 
 
 def _matrix(title: str, metric: str, asked: list[str], systems: dict[str, System]) -> Table:
-    rows = [[lang, *(percent(system.means[metric][lang]) for system in systems.values())] for lang in [*asked, MACRO]]
+    rows = [[lang, *(percent(system.mean(metric, lang)) for system in systems.values())] for lang in [*asked, MACRO]]
     return Table(title=title, columns=["question in", *systems], rows=rows)
 
 
@@ -102,8 +103,8 @@ def _by_number(evaluation: Evaluation, embedded: EmbeddedDataset, languages: lis
     for size in range(len(languages) + 1):
         random = np.random.default_rng([evaluation.seed, size])
         systems = [_fused(evaluation, embedded, list(chosen)) for chosen in subsets(languages, size, _SUBSETS, random)]
-        means = [percent(float(np.mean([each.means[metric][lang] for each in systems]))) for lang in langs]
-        macros = [each.means[metric][MACRO] for each in systems]
+        means = [percent(float(np.mean([each.mean(metric, lang) for each in systems]))) for lang in langs]
+        macros = [each.mean(metric, MACRO) for each in systems]
         rows.append([str(size), str(len(systems)), *means, f"{percent(min(macros))} to {percent(max(macros))}"])
     return Table(
         title=f"{metric} by number of languages fused, %",

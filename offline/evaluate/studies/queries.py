@@ -21,8 +21,8 @@ def against_queries(evaluation: Evaluation, embedded: EmbeddedDataset) -> Findin
     spreads: list[float] = []
     for count in range(most + 1):
         drawn = _drawn(evaluation, embedded, count, 1 if count in (0, most) else _DRAWS)
-        points.append({lang: float(np.mean([each.means[metric][lang] for each in drawn])) for lang in langs})
-        macros = [each.means[metric][MACRO] for each in drawn]
+        points.append({lang: float(np.mean([each.mean(metric, lang) for each in drawn])) for lang in langs})
+        macros = [each.mean(metric, MACRO) for each in drawn]
         spreads.append(max(macros) - min(macros))
     rows = [
         [str(count), *(percent(point[lang]) for lang in langs), percent(spread)]

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from app.errors import ConfigurationError
 from offline.evaluate import plots
-from offline.evaluate.dataset import Kind
+from offline.evaluate.dataset import KINDS, Kind
 from offline.evaluate.embedded import EmbeddedDataset
 from offline.evaluate.evaluation import Evaluation, Findings, figure
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
@@ -13,7 +12,6 @@ from offline.evaluate.selections import subsets
 from offline.evaluate.studies.alpha import GRID
 from offline.evaluate.studies.halves import chosen_on_the_other_half, halves
 
-_KINDS: tuple[Kind, ...] = ("queries", "translations")
 _SUBSETS = 10
 
 
@@ -22,16 +20,7 @@ def queries_against_translations(evaluation: Evaluation, embedded: EmbeddedDatas
 
     A passage has one translation but several queries a language, so no one alpha is fair to both:
     each is measured on one half of the questions at the alpha that was best on the other.
-
-    Raises:
-        ConfigurationError: the dataset has no translated passages, or no queries.
     """
-    lacking = [kind for kind in _KINDS if not evaluation.dataset.augmentations.get(kind)]
-    if lacking:
-        raise ConfigurationError(
-            f"--study texts: {evaluation.dataset.name} has no {lacking[0]}; XQuAD and MLQA have both, and need their "
-            "files of at least two languages"
-        )
     metric = evaluation.metrics[0]
     languages = [
         lang for lang in embedded.texts["translations"].languages if lang in embedded.texts["queries"].languages
@@ -39,11 +28,11 @@ def queries_against_translations(evaluation: Evaluation, embedded: EmbeddedDatas
     langs = [*evaluation.dataset.languages, MACRO]
     nothing = evaluation.fusion(embedded, kind="queries", languages=(), alpha=0)
     plain = evaluation.measure(embedded, embedded.name, nothing)
-    rows = [["none", "0", *(percent(plain.means[metric][lang]) for lang in langs), "0"]]
+    rows = [["none", "0", *(percent(plain.mean(metric, lang)) for lang in langs), "0"]]
     curves: dict[str, list[float]] = {}
     whole: dict[Kind, System] = {}
-    for kind in _KINDS:
-        curves[kind] = [100 * plain.means[metric][MACRO]]
+    for kind in KINDS:
+        curves[kind] = [100 * plain.mean(metric, MACRO)]
         for size in range(1, len(languages) + 1):
             random = np.random.default_rng([evaluation.seed, size])
             systems, alphas = [], []
@@ -51,7 +40,7 @@ def queries_against_translations(evaluation: Evaluation, embedded: EmbeddedDatas
                 system, both = _at_its_best(evaluation, embedded, kind, list(chosen))
                 systems.append(system)
                 alphas += [each.alpha for each in both]
-            averages = {lang: float(np.mean([each.means[metric][lang] for each in systems])) for lang in langs}
+            averages = {lang: float(np.mean([each.mean(metric, lang) for each in systems])) for lang in langs}
             rows.append([kind, str(size), *(percent(averages[lang]) for lang in langs), _range(alphas)])
             curves[kind].append(100 * averages[MACRO])
             whole[kind] = systems[-1]

@@ -46,6 +46,17 @@ def test_ranks_agree_with_the_reciprocal_ranks() -> None:
     assert reciprocal == [pytest.approx(1 / found if found else 0) for found in judge.ranks(ranking)]
 
 
+def test_what_looks_at_more_hits_than_there_are_is_left_out_or_refused() -> None:
+    given = embedded()
+
+    assert Judge(given.dataset, depth=10).metrics == ["R@1", "R@10", "nDCG@10", "success@10"]
+    assert "R@100" in Judge(given.dataset, depth=20).metrics, "all passages are hits"
+    with pytest.raises(ConfigurationError, match="R@11 looks at more hits than --depth 10"):
+        Judge(given.dataset, ["R@11"], depth=10)
+    with pytest.raises(ConfigurationError, match="no metric R10"):
+        Judge(given.dataset, ["R10"])
+
+
 def test_what_is_compared_by_default_is_what_the_dataset_can_be_judged_by() -> None:
     by_answers = dataclasses.replace(BOTH, questions=BOTH.questions[1:])
 

@@ -87,7 +87,8 @@ def test_equal_scores_come_in_corpus_order() -> None:
     given = embedded("dot")
     given.passages[:] = given.passages[0]
 
-    assert rank(given, None, PASSAGES).rows.tolist() == [list(range(PASSAGES))] * len(given.questions)
+    for depth in (3, PASSAGES):
+        assert rank(given, None, depth).rows.tolist() == [list(range(depth))] * len(given.questions)
 
 
 def test_a_search_in_blocks_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

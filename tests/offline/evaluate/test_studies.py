@@ -1,14 +1,15 @@
 """The studies' figures, against a few lines of NumPy that fuse for every question anew."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from app.errors import ConfigurationError
 from offline.evaluate.embedded import EmbeddedDataset
-from offline.evaluate.evaluation import Evaluation, Findings
+from offline.evaluate.evaluation import Evaluation, Findings, describe
 from offline.evaluate.judge import Judge
+from offline.evaluate.ranking import Fusion
 from offline.evaluate.report.model import Table
 from offline.evaluate.studies.alpha import GRID, against_alpha
 from offline.evaluate.studies.compare import without_and_with
@@ -17,7 +18,7 @@ from offline.evaluate.studies.languages import across_languages
 from offline.evaluate.studies.queries import against_queries
 from offline.evaluate.studies.texts import queries_against_translations
 from tests.conftest import QUIET
-from tests.offline.evaluate.hand_made import LANGUAGES, PASSAGES, PER_LANGUAGE, dataset, embedded
+from tests.offline.evaluate.hand_made import LANGUAGES, PASSAGES, PER_LANGUAGE, embedded
 
 ALPHA, METRIC = 0.3, "R@3"
 
@@ -155,20 +156,43 @@ def test_the_texts_study_gives_each_kind_the_alpha_that_was_best_on_the_other_ha
     ]
 
 
-def test_queries_and_translations_are_compared_only_where_there_are_both(evaluation: Evaluation) -> None:
-    given = embedded()
-    alone = Evaluation(
-        type(given.dataset)(
-            **{name: getattr(given.dataset, name) for name in ("name", "files", "passages", "questions")},
-            augmentations={"queries": dataset().augmentations["queries"]},
-        ),
-        evaluation.judge,
-        ALPHA,
-        QUIET,
-    )
+def test_every_study_does_with_languages_that_have_no_score(given: EmbeddedDataset) -> None:
+    questions = [replace(each, answers=("passage",) if each.lang == "ar" else ()) for each in given.dataset.questions]
+    partly = replace(given, dataset=replace(given.dataset, questions=questions))
+    evaluation = Evaluation(partly.dataset, Judge(partly.dataset, ["R@2kt"]), ALPHA, QUIET, depth=PASSAGES)
+    pair = without_and_with(evaluation, partly).systems
 
-    with pytest.raises(ConfigurationError, match="has no translations"):
-        queries_against_translations(alone, given)
+    findings = [
+        against_alpha(evaluation, partly),
+        against_queries(evaluation, partly),
+        across_languages(evaluation, partly),
+        queries_against_translations(evaluation, partly),
+        side_by_side(evaluation, [(pair[0], pair[1])]),
+    ]
+
+    for each in findings:
+        first = tables(each)[0]
+        shown = row_of(first, "fi")["all"] if "none" in first.columns else first.rows[-1][first.columns.index("fi")]
+        assert shown == "–"
+
+
+def test_what_is_fused_unequally_is_said_to_be(given: EmbeddedDataset, evaluation: Evaluation) -> None:
+    texts = given.texts["queries"]
+    lacking = (texts.rows != 0) | (texts.langs != "fi")
+
+    assert "unequally" not in describe(given, Fusion("queries", texts.all(), ALPHA))
+    assert describe(given, Fusion("queries", lacking, ALPHA)).endswith("unequally: 0 to 3 a language")
+
+
+def test_the_drill_down_names_only_texts_that_were_fused(given: EmbeddedDataset) -> None:
+    few = Evaluation(given.dataset, Judge(given.dataset, [METRIC]), ALPHA, QUIET, depth=PASSAGES, per_language=1)
+    fused = given.texts["queries"]
+    selected = {fused.texts[row].text for row in np.flatnonzero(few.fusion(given).selected)}
+
+    changed = without_and_with(few, given).study.changed
+
+    assert changed
+    assert all(near.text in selected for each in changed for near in each.nearest)
 
 
 def test_encoders_are_laid_out_beside_what_was_published(given: EmbeddedDataset, evaluation: Evaluation) -> None:
