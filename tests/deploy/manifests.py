@@ -52,6 +52,15 @@ def containers(pod: Manifest) -> Iterator[Manifest]:
     yield from pod["spec"]["containers"]
 
 
+def selects(selector: dict[str, str], pod: Manifest) -> bool:
+    """Of a Service, a policy or a workload; an empty one means every pod, and is a mistake here."""
+    return bool(selector) and selector.items() <= pod["metadata"]["labels"].items()
+
+
+def claimed(stateful_set: Manifest) -> list[Manifest]:
+    return list(stateful_set["spec"]["volumeClaimTemplates"])
+
+
 def upload_pod() -> Manifest:
     """The one that no kustomization holds."""
     return dict(yaml.safe_load((KUBERNETES / "rebuild" / "upload.yaml").read_text()))

@@ -13,6 +13,7 @@ import pytest
 import typer.main
 import yaml
 
+from app.errors import PROBLEMS
 from app.settings import Settings
 from offline.__main__ import cli
 from tests.conftest import ROOT
@@ -105,6 +106,11 @@ def test_every_alert_says_how_bad_what_and_where_to_read_on() -> None:
         assert alert["annotations"]["runbook_url"] == f"deploy/runbook.md#{alert['alert'].lower()}"
 
 
+def section(alert: str) -> str:
+    """What the runbook says of it."""
+    return RUNBOOK.read_text().split(f"### {alert}\n")[1].split("\n### ")[0]
+
+
 def test_the_runbook_has_every_alert_and_no_other() -> None:
     headings = re.findall(r"(?m)^### (Xqg\w+)$", RUNBOOK.read_text())
     assert headings == [alert["alert"] for alert in ALERTS]  # and in the same order
@@ -134,6 +140,18 @@ def test_limits_in_the_rules_are_those_of_settings_and_manifests() -> None:
     (container,) = template(deployment)["spec"]["containers"]
     assert container["resources"]["limits"]["memory"] == "2Gi"
     assert by_name["XqgMemoryHigh"]["expr"].endswith(f"> 0.8 * {2 * 1024**3}")
+
+
+def test_the_runbook_gives_the_memory_rule_for_the_limit_of_the_gpu_overlay() -> None:
+    (deployment,) = of_kind("overlays/gpu", "Deployment")
+    (container,) = template(deployment)["spec"]["containers"]
+    gibibytes = int(container["resources"]["limits"]["memory"].removesuffix("Gi"))
+    assert f"`> 0.8 * {gibibytes * 1024**3}`" in section("XqgMemoryHigh")
+
+
+def test_the_runbook_tells_of_every_problem_that_is_a_server_error() -> None:
+    named = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", section("XqgErrorBudgetBurnsFast")))
+    assert named == {row.slug for row in PROBLEMS.values() if row.status >= 500}
 
 
 def test_rules_look_for_the_job_that_prometheus_scrapes() -> None:
