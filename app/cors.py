@@ -12,6 +12,9 @@ from app.errors import ConfigurationError, CorsRefused
 from app.logs import REQUEST_ID
 from app.problems import problem_from, respond
 
+_HEADERS = ("Authorization", "Content-Type", "X-API-Key", "X-Request-ID", "traceparent", "tracestate")
+_MCP_HEADERS = ("MCP-Protocol-Version", "Mcp-Session-Id", "Mcp-Method", "Mcp-Name")
+"""What clients of the Model Context Protocol send, of 2025 and of 2026; ``/v1`` reads none of them."""
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:]+\](:\d{1,5})?")
 
 
@@ -53,6 +56,6 @@ def install(app: FastAPI, origins: str) -> None:
             _Cors,
             allow_origins=allowed,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID", "traceparent", "tracestate"],
+            allow_headers=[*_HEADERS, *_MCP_HEADERS],
             expose_headers=["X-Request-ID", "Retry-After", "Server-Timing"],
         )

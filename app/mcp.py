@@ -117,7 +117,10 @@ class McpEndpoint:
     """ASGI app of ``POST /mcp``: streamable HTTP without sessions, so that any replica can answer any request."""
 
     def __init__(self, app: FastAPI, cors_origins: str) -> None:
-        self._sessions = StreamableHTTPSessionManager(tool_server(lambda: app.state.service), stateless=True)
+        # not as events: sse_starlette ends every stream at the first SIGTERM, though a drain goes on answering
+        self._sessions = StreamableHTTPSessionManager(
+            tool_server(lambda: app.state.service), json_response=True, stateless=True
+        )
         self._origins = allowed_origins(cors_origins)
         self._route = Route(PATH, self, methods=["POST"], include_in_schema=False)
         app.router.routes.append(self._route)

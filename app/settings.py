@@ -14,8 +14,8 @@ from app.engines import DeviceChoice, EngineName
 from app.errors import ConfigurationError
 
 _PREFIX = "XQG_"
-_OFFLINE = {"XQG_CHAT_API_KEY", "XQG_CHAT_URL"}
-"""What ``python -m offline`` reads under the same prefix."""
+_OTHERS = {"XQG_CHAT_API_KEY", "XQG_CHAT_URL", "XQG_CLIENT_KEY", "XQG_CLIENT_URL"}
+"""What ``python -m offline`` and the examples read under the same prefix."""
 _SERVICE_LINK = re.compile(r"XQG_(.+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP)\w*)")
 _LINK_VALUES = ("tcp://", "udp://", "sctp://")
 """What Kubernetes puts into every pod beside a Service whose name begins with ``xqg``."""
@@ -154,7 +154,7 @@ def _unknown(environment: Mapping[str, str], known: list[str]) -> list[str]:
     """A misspelt setting would otherwise be ignored, and a limit or a key with it."""
     problems = []
     for name, value in sorted(environment.items()):
-        if name.upper() in (*known, *_OFFLINE) or not name.upper().startswith(_PREFIX):
+        if name.upper() in (*known, *_OTHERS) or not name.upper().startswith(_PREFIX):
             continue
         if _SERVICE_LINK.fullmatch(name) or value.startswith(_LINK_VALUES):
             continue

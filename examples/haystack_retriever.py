@@ -24,7 +24,7 @@ class XqgRetriever:
         url: str,
         top_k: int = 10,
         filter: dict[str, Any] | None = None,  # noqa: A002, the service's name
-        api_key: Secret = Secret.from_env_var("XQG_API_KEY", strict=False),  # noqa: B008, frozen
+        api_key: Secret = Secret.from_env_var("XQG_CLIENT_KEY", strict=False),  # noqa: B008, frozen
     ) -> None:
         self.url = url
         self.top_k = top_k

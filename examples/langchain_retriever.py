@@ -44,7 +44,7 @@ def _documents(result: SearchResult) -> list[Document]:
 
 
 if __name__ == "__main__":
-    with XqgClient(*sys.argv[1:2] or ["http://localhost:8000"], api_key=os.environ.get("XQG_API_KEY")) as client:
+    with XqgClient(*sys.argv[1:2] or ["http://localhost:8000"], api_key=os.environ.get("XQG_CLIENT_KEY")) as client:
         titles = XqgRetriever(client=client, top_k=2) | (lambda found: [each.metadata["title"] for each in found])
         for question in ("パナマ運河はどの二つの海を結んでいますか？", "আগ্রা শহরটি কোন নদীর তীরে অবস্থিত?"):
             print(question, titles.invoke(question))

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Ask the service with curl.  XQG_URL names it, XQG_API_KEY holds the key where it asks for one.
+# Ask the service with curl.  XQG_CLIENT_URL names it, XQG_CLIENT_KEY holds the key where it asks for one.
 set -euo pipefail
 
-url=${XQG_URL:-http://localhost:8000}
+url=${XQG_CLIENT_URL:-http://localhost:8000}
 # 429 and 503 are asked again, after what Retry-After says
 curl=(curl --silent --show-error --fail-with-body --max-time 15 --retry 3 --header 'Content-Type: application/json')
-if [[ -n ${XQG_API_KEY:-} ]]; then
-  curl+=(--header "Authorization: Bearer $XQG_API_KEY")
+if [[ -n ${XQG_CLIENT_KEY:-} ]]; then
+  curl+=(--header "Authorization: Bearer $XQG_CLIENT_KEY")
 fi
 
 echo '# a question in Telugu, and one in Arabic'

@@ -21,7 +21,7 @@ QUESTIONS = {
 
 
 async def main(url: str) -> None:
-    async with AsyncXqgClient(url, api_key=os.environ.get("XQG_API_KEY")) as client:
+    async with AsyncXqgClient(url, api_key=os.environ.get("XQG_CLIENT_KEY")) as client:
         asked = [client.search(question, top_k=1, lang=lang) for lang, question in QUESTIONS.items()]
         for lang, result in zip(QUESTIONS, await asyncio.gather(*asked), strict=True):
             print(f"{lang}: {result.query} -> {result.hits[0].title} ({result.timings_ms['total']:.0f} ms)")

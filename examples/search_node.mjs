@@ -2,7 +2,7 @@
 import { search, ServiceProblem } from "./xqg.mjs";
 
 const url = process.argv[2] ?? "http://localhost:8000";
-const apiKey = process.env.XQG_API_KEY;
+const apiKey = process.env.XQG_CLIENT_KEY;
 const questions = {
   fi: "Kuka oli ensimmäinen nainen avaruudessa?",
   ja: "パナマ運河はどの二つの海を結んでいますか？",

@@ -10,7 +10,7 @@ from xqg_client import Search, ServiceProblem, XqgClient, XqgError
 
 
 def main(url: str) -> None:
-    with XqgClient(url, api_key=os.environ.get("XQG_API_KEY")) as client:
+    with XqgClient(url, api_key=os.environ.get("XQG_CLIENT_KEY")) as client:
         print("# a question in Russian, and the generated queries that its passage was found by")
         result = client.search("Через какой пролив перекинут мост «Золотые Ворота»?", top_k=2, lang="ru", explain=True)
         for hit in result.hits:

@@ -1,5 +1,8 @@
 """``python -m offline``: every command, from a checkpoint and a corpus to an index that is measured."""
 
+import signal
+from types import FrameType
+
 import typer
 
 from offline.commands.build import build
@@ -25,5 +28,14 @@ for command in (export, generate, embed, load, build, ledger, collections, rollb
     cli.command()(command)
 cli.command("filter")(filter_command)
 
+
+def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
+    """What Ctrl-C does at this moment: asyncio cancels its task, everything else is interrupted where it is."""
+    handler = signal.getsignal(signal.SIGINT)  # none, where a shell put the process into the background
+    (handler if callable(handler) else signal.default_int_handler)(number, frame)
+
+
 if __name__ == "__main__":
+    # a container's first process has no default for SIGTERM, and would go on until it is killed
+    signal.signal(signal.SIGTERM, _as_ctrl_c)
     cli()

@@ -63,11 +63,14 @@ async function answer() {
 }
 
 function parsedFilter(text) {
+  let filter = null;
   try {
-    return JSON.parse(text);
+    filter = JSON.parse(text);
   } catch {
-    throw new Problem(422, "The address is damaged", "Its filter is no JSON; take it out of the address.");
+    // told below
   }
+  if (filter instanceof Object && !Array.isArray(filter)) return filter;
+  throw new Problem(422, "The address is damaged", "Its filter is no JSON object; take it out of the address.");
 }
 
 function show(found, tookMs, filter, signal) {

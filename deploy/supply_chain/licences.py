@@ -1,6 +1,7 @@
 """Put the licences of everything that the images install into README.md beside this file.
 
-Run it in an environment that has the extras of ``IMAGES``; it reads what the installed packages declare.
+Run it in an environment that has the extras of ``IMAGES`` and the packages of ``ALONE``; it reads what those that are
+installed declare.
 """
 
 import re
@@ -15,6 +16,8 @@ from deploy.image.requirements import requirements
 
 IMAGES = {"service": ["cpu"], "offline": ["cpu", "offline", "evaluate", "demo"]}
 """The extras that the Dockerfile installs into each image."""
+ALONE = {"service": [], "offline": ["llama-index-core"]}
+"""What it adds without the requirements of it."""
 
 _README = Path(__file__).with_name("README.md")
 _PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -58,6 +61,15 @@ def installed(lines: Iterable[str]) -> set[str]:
     return found
 
 
+def packages(image: str) -> set[str]:
+    """The canonical names of the distributions in ``service`` or ``offline``.
+
+    Raises:
+        PackageNotFoundError: one of them is not installed here.
+    """
+    return installed(requirements(_PYPROJECT, IMAGES[image])) | {*ALONE[image]}
+
+
 def licence(distribution: str) -> str:
     """What the distribution declares: its SPDX expression, else its classifiers, else its field ``License``."""
     declared = metadata.metadata(distribution)
@@ -70,7 +82,7 @@ def licence(distribution: str) -> str:
 
 def table() -> str:
     """A row of Markdown for each licence, the most frequent first."""
-    service, offline = (installed(requirements(_PYPROJECT, extras)) for extras in IMAGES.values())
+    service, offline = packages("service"), packages("offline")
     by_licence: dict[str, list[str]] = {}
     for name in sorted(service | offline):
         by_licence.setdefault(licence(name), []).append(name)

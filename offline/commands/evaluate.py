@@ -59,7 +59,7 @@ def evaluate(
     service: Annotated[
         str | None, typer.Option(help="http://host:8000 of a running service: exit 8 where it measures otherwise.")
     ] = None,
-    api_key: Annotated[str | None, typer.Option(envvar="XQG_API_KEY", help="Key of the service.")] = None,
+    api_key: Annotated[str | None, typer.Option(envvar="XQG_CLIENT_KEY", help="Key of the service.")] = None,
     max_drop: options.MaxDrop = 0.01,
 ) -> None:
     """Measure retrieval without and with xQG, per language, and test whether the difference is real."""

@@ -44,7 +44,7 @@ class ServiceClient:
 
     def __init__(self, address: ServiceAddress) -> None:
         if address.api_key and not re.fullmatch(r"[!-~]+", address.api_key):
-            raise ConfigurationError("XQG_API_KEY is no key: give printable ASCII without spaces")
+            raise ConfigurationError("XQG_CLIENT_KEY is no key: give printable ASCII without spaces")
         self._address = address
         headers = {"Authorization": f"Bearer {address.api_key}"} if address.api_key else {}
         try:
@@ -151,7 +151,9 @@ class ServiceClient:
         reason = f"{response.status_code} {_detail(response)}"
         if response.status_code in _TEMPORARY:
             raise Again(reason, retry_after_s(response.headers))
-        remedy = "set XQG_API_KEY to a key that it takes" if response.status_code in (401, 403) else "check --service"
+        remedy = (
+            "set XQG_CLIENT_KEY to a key that it takes" if response.status_code in (401, 403) else "check --service"
+        )
         raise ConfigurationError(f"the service {self._address.url} refuses the request ({reason}); {remedy}")
 
     def _read(self, model: type[Model], response: httpx.Response) -> Model:

@@ -65,7 +65,8 @@ def test_a_misspelt_variable_is_refused_with_the_name_that_was_meant(set_variabl
 
 
 def test_variables_of_others_under_the_prefix_are_left_alone(set_variables: pytest.MonkeyPatch) -> None:
-    for name in ("XQG_CHAT_API_KEY", "XQG_SERVICE_HOST", "XQG_PORT_8000_TCP_ADDR", "XQG_SEARCH_SERVICE_PORT_HTTP"):
+    ours_elsewhere = ("XQG_CHAT_API_KEY", "XQG_CLIENT_KEY", "XQG_CLIENT_URL")
+    for name in (*ours_elsewhere, "XQG_SERVICE_HOST", "XQG_PORT_8000_TCP_ADDR", "XQG_SEARCH_SERVICE_PORT_HTTP"):
         set_variables.setenv(name, "x")
     set_variables.setenv("XQG_SEARCH_PORT", "tcp://10.0.0.1:8000")
     assert Settings.read().index == "edge:index"

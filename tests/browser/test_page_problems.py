@@ -37,7 +37,9 @@ def test_a_question_that_is_too_long_is_told_in_the_services_words(open_page: Op
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("/?q=x&filter={", "Its filter is no JSON"),
+        ("/?q=x&filter={", "Its filter is no JSON object"),
+        ("/?q=x&filter=null", "Its filter is no JSON object"),
+        ("/?q=x&filter=[]", "Its filter is no JSON object"),
         ("/?q=x&filter={%22colour%22:1}", "known are: topic"),
         ("/?q=x&top_k=0", "top_k:"),
     ],

@@ -21,6 +21,8 @@ from tests.processes import free_port
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE = DEPLOY / "compose.yaml"
 SECRETS = {"XQG_QDRANT_API_KEY": "a-key-for-this-test", "GRAFANA_ADMIN_PASSWORD": "another"}
+OPTIONAL = {"SERVICE_EXTRAS", "SERVICE_MEMORY"}
+"""What .env.example leaves empty, for the default of compose.yaml."""
 _VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
 
 
@@ -29,9 +31,9 @@ def example() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def interpolated(text: str) -> str:
+def interpolated(text: str, **more: str) -> str:
     """As compose does it: each variable's value, or its default."""
-    given = example() | SECRETS
+    given = example() | SECRETS | more
     return _VARIABLE.sub(lambda found: given.get(found[1]) or (found[3] if found[2] == "-" else ""), text)
 
 
@@ -125,8 +127,25 @@ def test_our_images_are_stages_of_the_dockerfile_and_all_others_are_pinned(servi
 
 def test_a_gpu_image_is_not_taken_for_the_other(services: dict[str, dict[str, Any]]) -> None:
     assert services["xqg"]["image"] != services["xqg-gpu"]["image"]
-    assert services["xqg-gpu"]["build"]["args"] == {"RUNTIME": "gpu"}
-    assert "args" not in services["xqg"]["build"]
+    assert services["xqg-gpu"]["build"]["args"] == {"RUNTIME": "gpu", "SERVICE_EXTRAS": ""}
+    assert services["xqg"]["build"]["args"] == {"SERVICE_EXTRAS": ""}
+
+
+def test_the_service_has_more_memory_with_a_gpu_unless_a_limit_is_given() -> None:
+    def limits(**given: str) -> list[str]:
+        services = yaml.safe_load(interpolated(COMPOSE.read_text(), **given))["services"]
+        return [services[name]["deploy"]["resources"]["limits"]["memory"] for name in ("xqg", "xqg-gpu")]
+
+    assert limits() == ["2g", "8g"]
+    assert limits(SERVICE_MEMORY="3g") == ["3g", "3g"]
+
+
+@SERVICE
+def test_another_encoder_and_extras_are_taken_from_the_environment(name: str) -> None:
+    given = {"XQG_BUNDLE": "/data/base", "SERVICE_EXTRAS": "mcp otel"}
+    service = yaml.safe_load(interpolated(COMPOSE.read_text(), **given))["services"][name]
+    assert service["environment"]["XQG_BUNDLE"] == "/data/base"
+    assert service["build"]["args"]["SERVICE_EXTRAS"] == "mcp otel"
 
 
 def test_no_container_has_rights_that_it_does_not_need(services: dict[str, dict[str, Any]]) -> None:
@@ -166,9 +185,9 @@ def test_the_example_names_every_variable_and_gives_no_secret_a_value() -> None:
     found = _VARIABLE.findall(COMPOSE.read_text())
     assert {name for name, _, _ in found} | {"COMPOSE_PROFILES"} == set(example())
     assert {name for name, kind, _ in found if kind == "?"} == set(SECRETS)
-    assert {name for name, value in example().items() if not value} == set(SECRETS)
+    assert {name for name, value in example().items() if not value} == set(SECRETS) | OPTIONAL
     for name, kind, default in found:
-        if kind == "-":
+        if kind == "-" and name not in OPTIONAL:
             assert example()[name] == default
 
 

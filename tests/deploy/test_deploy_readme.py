@@ -3,11 +3,15 @@
 import re
 import shlex
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer
 import yaml
 
+from app.engines import EngineName
+from app.settings import Settings
+from deploy.image.requirements import requirements
 from offline.__main__ import cli
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -45,6 +49,17 @@ def test_volumes_of_compose_are_named_as_compose_names_them() -> None:
     named = {volume.split(":")[0] for volume in re.findall(r"--volume (xqg_\S+)", README)}
     assert named == {f"{compose['name']}_data"}
     assert "data" in compose["volumes"]
+
+
+def test_the_extras_that_the_services_image_can_have_are_those_that_its_settings_ask_for() -> None:
+    (by_hand,) = re.findall(r'SERVICE_EXTRAS="(.+?)"', README)
+    (by_compose,) = re.findall(r"`SERVICE_EXTRAS=(.+?)`", README)
+    assert by_hand == by_compose
+    described = {name: field.description or "" for name, field in Settings.model_fields.items()}
+    asked = {extra for words in described.values() for extra in re.findall(r"needs the extra `(\w+)`", words)}
+    asked |= {engine for engine in get_args(EngineName) if f"``{engine}`` (extra of that name)" in described["engine"]}
+    assert set(by_hand.split()) == asked
+    assert requirements(DEPLOY.parent / "pyproject.toml", by_hand.split())
 
 
 @pytest.mark.parametrize("page", ["README.md", "supply_chain/README.md"])

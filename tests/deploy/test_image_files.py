@@ -105,7 +105,8 @@ def test_the_service_carries_nothing_of_the_offline_half() -> None:
     assert not [rest for rest in values("service", "COPY") if "offline" in rest]
     installs = " ".join(values("runtime", "RUN") + values("service-packages", "RUN"))
     assert "torch" not in installs
-    assert "requirements.py >" in installs  # no extra
+    assert "requirements.py ${SERVICE_EXTRAS} >" in installs
+    assert 'SERVICE_EXTRAS=""' in values("runtime", "ARG")  # none, unless asked for
 
 
 def test_the_settings_that_the_image_brings_are_settings_and_the_port_is_the_exposed_one() -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.image.requirements import requirements
-from deploy.supply_chain.licences import IMAGES, installed, licence, table
+from deploy.supply_chain.licences import ALONE, IMAGES, installed, licence, packages, table
 from tests.deploy.test_image_files import values
 
 ROOT = Path(__file__).parents[2]
@@ -15,10 +14,6 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(
     not list(distributions(name="onnxruntime")), reason="the licences are those of the CPU build of ONNX Runtime"
 )
-
-
-def packages(image: str) -> set[str]:
-    return installed(requirements(ROOT / "pyproject.toml", IMAGES[image]))
 
 
 def test_the_only_gpl_package_is_the_demos_and_the_service_has_none() -> None:
@@ -60,4 +55,12 @@ def test_a_licence_is_told_in_one_way_however_it_is_declared(package: str, expec
 def test_the_images_install_the_extras_that_the_table_is_made_for() -> None:
     (extras,) = [rest for rest in values("offline-packages", "ARG") if rest.startswith("EXTRAS=")]
     assert extras == f'EXTRAS="{" ".join(IMAGES["offline"][1:])}"'
-    assert values("runtime", "ARG") == [f"RUNTIME={IMAGES['service'][0]}"]
+    assert values("runtime", "ARG") == [f"RUNTIME={IMAGES['service'][0]}", 'SERVICE_EXTRAS=""']
+
+
+@pytest.mark.parametrize(("image", "stages"), [("service", ["runtime"]), ("offline", ["runtime", "offline-packages"])])
+def test_what_the_images_install_by_its_name_is_in_the_table(image: str, stages: list[str]) -> None:
+    runs = " ".join(rest for stage in stages for rest in values(stage, "RUN") if "pip" in rest)
+    named = set(re.findall(r" --no-deps (?:--index-url \S+ )?([\w-]+) ", runs))
+    assert named >= {*ALONE[image]}
+    assert named <= packages(image)

@@ -45,7 +45,7 @@ def node() -> str:
 
 
 def test_curl_asks_in_five_languages_and_for_a_passage(service: str) -> None:
-    lines = lines_of(run(EXAMPLES / "search.sh", XQG_URL=service))
+    lines = lines_of(run(EXAMPLES / "search.sh", XQG_CLIENT_URL=service))
     telugu, arabic, finnish, several, passage = (json.loads(line) for line in lines if not line.startswith("#"))
     assert [answer["hits"][0]["docid"] for answer in (telugu, arabic, finnish)] == [
         ANSWERS[lang] for lang in ("te", "ar", "fi")
@@ -56,7 +56,7 @@ def test_curl_asks_in_five_languages_and_for_a_passage(service: str) -> None:
 
 def test_curl_shows_the_problem_and_fails_where_the_service_refuses() -> None:
     with scripted(problem(401, "unauthorized")) as script:
-        result = run(EXAMPLES / "search.sh", XQG_URL=script.url, XQG_API_KEY="secret")
+        result = run(EXAMPLES / "search.sh", XQG_CLIENT_URL=script.url, XQG_CLIENT_KEY="secret")
     assert result.returncode == 22
     assert "staged 401" in result.stdout
     assert [asked.headers["authorization"] for asked in script.asked] == ["Bearer secret"]

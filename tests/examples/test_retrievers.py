@@ -94,7 +94,7 @@ async def test_haystack_asks_without_blocking(haystack: Any) -> None:
 def test_a_haystack_pipeline_is_written_and_read_again_without_its_key(
     haystack: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XQG_API_KEY", "a secret")
+    monkeypatch.setenv("XQG_CLIENT_KEY", "a secret")
     written = haystack.dumps()
     assert "a secret" not in written
     again = type(haystack).loads(written, allowed_modules=["haystack_retriever"])

@@ -29,22 +29,34 @@ from tests.runs import random_run
 Offline = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def start(*arguments: object) -> subprocess.Popen[bytes]:
+def start(*arguments: object, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "offline", *map(str, arguments)],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
     )
 
 
-def kill_when(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -> None:
-    """kill -9 as soon as the condition holds; the process must still be at work then."""
+def signal_when(process: subprocess.Popen[bytes], reached: Callable[[], bool], number: signal.Signals) -> None:
+    """Signal as soon as the condition holds; the process must still be at work then."""
     while not reached():
-        assert process.poll() is None, "the process ended before it could be killed"
+        assert process.poll() is None, "the process ended before it could be signalled"
         time.sleep(0.001)
-    os.kill(process.pid, signal.SIGKILL)
+    os.kill(process.pid, number)
+
+
+def kill_when(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -> None:
+    signal_when(process, reached, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
+
+
+def end_when(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -> None:
+    """SIGTERM, as a container's engine sends it, and the one line that says how to go on."""
+    signal_when(process, reached, signal.SIGTERM)
+    _, log = process.communicate()
+    assert process.returncode == 130, log
+    assert log == b"error: interrupted; run the same command again to go on\n"
 
 
 def test_a_killed_embed_goes_on_and_comes_to_the_same_vectors(
@@ -84,6 +96,15 @@ def test_a_killed_embed_goes_on_and_comes_to_the_same_vectors(
 
     again = run_offline(*arguments("killed"))
     assert "embedded already" in again.stdout
+
+
+def test_an_embed_that_is_asked_to_end_says_how_to_go_on(
+    demo_bundle: Bundle, small_corpus: SmallCorpus, tmp_path: Path
+) -> None:
+    inputs = ["--corpus", small_corpus.corpus, "--queries", small_corpus.queries, "--bundle", demo_bundle.folder]
+    command = ["embed", *inputs, "--output", tmp_path / "ended", "--shard-size", 8]
+    shards = tmp_path / "ended" / "shards"
+    end_when(start(*command, stderr=subprocess.PIPE), lambda: any(shards.glob("*.safetensors")))
 
 
 def stored(folder: Path) -> dict[str, list[float]]:
@@ -144,6 +165,17 @@ def test_a_killed_load_goes_on_after_what_it_marked_and_comes_to_the_same_index(
     assert (contract.build_id == begun.build_id) == (left == "as it was")
     assert not (home / "loaded").exists()
     assert stored(tmp_path / "killed") == undisturbed
+
+
+def test_a_load_that_is_asked_to_end_says_how_to_go_on(vectors: Path, tmp_path: Path, run_offline: Offline) -> None:
+    command = ["load", "--vectors", vectors, "--index", f"edge:{tmp_path / 'ended'}", "--alpha", 0.05]
+    end_when(
+        start(*command, stderr=subprocess.PIPE),
+        lambda: any(marks.stat().st_size for marks in (tmp_path / "ended").glob("*/loaded/*.marks")),
+    )
+    resumed = run_offline(*command)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on after" in resumed.stdout
 
 
 async def test_loading_again_changes_nothing_and_another_alpha_takes_over(

@@ -1,5 +1,6 @@
 """The search as a tool, asked by the official client: over real HTTP, and over a real process's stdin and stdout."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -25,7 +26,9 @@ from app.bundle import Bundle
 from app.languages import LANGUAGES
 from app.settings import Settings
 from offline.demo.tour import ANSWERS
+from tests import processes
 from tests.conftest import ROOT, Built
+from tests.tally import until
 
 KEY = "a-key-of-these-tests-0123456789"
 TELUGU = LANGUAGES[-1].example
@@ -189,13 +192,35 @@ async def test_keys_are_asked_for_and_named_origins_may_ask(serve: Serve, settin
     index = tmp_path / "index"
     shutil.copytree(settings.index.removeprefix("edge:"), index, symlinks=True)
     own = {"index": f"edge:{index}", "api_keys": KEY, "cors_origins": "https://search.example"}
+    sent = "authorization,content-type,mcp-method,mcp-name,mcp-protocol-version,mcp-session-id"
+    preflight = {
+        "Origin": "https://search.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": sent,
+    }
     with serve(Settings(**(settings.model_dump() | own))) as url:
         async with httpx2.AsyncClient(timeout=120) as http:
+            assert (await http.options(f"{url}/mcp", headers=preflight)).status_code == 200
             assert (await http.post(f"{url}/mcp", json=INITIALIZE, headers=ACCEPT)).status_code == 401
             http.headers.update({"Authorization": f"Bearer {KEY}", "Origin": "https://search.example"})
             async with Client(streamable_http_client(f"{url}/mcp", http_client=http)) as client:
                 result = await client.call_tool("search", {"query": TELUGU, "top_k": 1})
         assert result.structured_content["hits"][0]["docid"] == ANSWERS["te"]
+
+
+@both_eras
+async def test_the_tool_answers_while_the_service_drains(settings: Settings, tmp_path: Path, era: str) -> None:
+    index = tmp_path / "index"
+    shutil.copytree(settings.index.removeprefix("edge:"), index, symlinks=True)
+    own = {"bundle": settings.bundle, "index": f"edge:{index}", "timeout_s": 120, "mcp": True}
+    with processes.service(tmp_path / "log", **own, drain_delay_s=3600) as app:
+        app.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(until, lambda: httpx.get(f"{app.url}/readyz").status_code == 503)
+        async with Client(f"{app.url}/mcp", mode=era) as client:
+            result = await client.call_tool("search", {"query": TELUGU, "top_k": 1})
+        assert result.structured_content["hits"][0]["docid"] == ANSWERS["te"]
+        app.process.send_signal(signal.SIGTERM)  # it has listened for long enough
+        assert app.process.wait() == 0, app.log.read_text()
 
 
 def test_without_the_setting_there_is_nothing_there(service: str) -> None:

@@ -245,7 +245,7 @@ def test_a_service_that_is_too_busy_for_all_questions_is_asked_the_rest_again(
 async def test_a_service_with_keys_is_asked_with_one(demo_bundle: Bundle, another: str, serve: Serve) -> None:
     settings = Settings(bundle=demo_bundle.folder, index=another, timeout_s=120, api_keys=SecretStr(KEY))
     with serve(settings) as guarded:
-        with pytest.raises(ConfigurationError, match=r"refuses the request \(401 .*\); set XQG_API_KEY"):
+        with pytest.raises(ConfigurationError, match=r"refuses the request \(401 .*\); set XQG_CLIENT_KEY"):
             await info_of(ServiceAddress(guarded))
         assert (await info_of(ServiceAddress(guarded, KEY))).index is not None
     assert KEY not in repr(ServiceAddress(guarded, KEY))
@@ -278,7 +278,7 @@ async def test_an_address_that_is_none_is_refused(url: str, complaint: str) -> N
 
 
 async def test_a_key_that_no_header_can_carry_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="XQG_API_KEY is no key"):
+    with pytest.raises(ConfigurationError, match="XQG_CLIENT_KEY is no key"):
         await info_of(ServiceAddress("http://localhost", "schlüssel"))
 
 
