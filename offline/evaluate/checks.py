@@ -14,7 +14,8 @@ from offline.evaluate.embedded import EmbeddedDataset
 from offline.evaluate.evaluation import Evaluation, Findings
 from offline.evaluate.gate import Baseline, hold_to
 from offline.evaluate.report.model import Report, System
-from offline.evaluate.service_check import Served, check_served, compare_with_service
+from offline.evaluate.served import Served, check_served
+from offline.evaluate.service_check import compare_with_service
 from offline.evaluate.service_client import ServiceAddress
 
 
