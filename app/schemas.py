@@ -199,6 +199,9 @@ class IndexInfo(IndexModel):
     augmented_passages: int
     queries_per_language: dict[str, int]
     corpus_digest: str = Field(description="SHA-256 over the passages in their order.")
+    queries_digest: str | None = Field(
+        description="SHA-256 over the generated queries of the passages in their order; null where none were given."
+    )
     fields: dict[str, FieldType]
     explain: bool = Field(description="Whether `explain` can be asked for.")
 

@@ -74,6 +74,7 @@ def index_info(index: PassageIndex) -> schemas.IndexInfo:
         augmented_passages=contract.augmented_passages,
         queries_per_language=contract.queries_per_language,
         corpus_digest=contract.corpus_digest,
+        queries_digest=contract.queries_digest,
         fields=contract.fields,
         explain=contract.keeps_queries,
     )

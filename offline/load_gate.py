@@ -8,7 +8,8 @@ judges those, by the answers of the service itself.
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from rich.console import Console
@@ -33,6 +34,7 @@ from offline.staging import read_staged
 _GATES = "gates"
 """Folder in a run's folder of what it was held to, and passed."""
 _LEAST_PRESENT = 0.5
+_PASSAGES_AT_ONCE = 1_000  # with all their queries in memory
 
 
 async def pass_gate(request: GateRequest, source: FusedRun, console: Console) -> None:
@@ -71,23 +73,29 @@ async def pass_gate(request: GateRequest, source: FusedRun, console: Console) ->
 async def _measure(
     baseline: Baseline, source: FusedRun, bundle: Bundle, request: GateRequest, console: Console
 ) -> tuple[System, list[AskedQuestion]]:
-    """What the run is as a system, and the questions that it was asked."""
+    """What the run is as a system, and the questions that it was asked, less those that are fused into a hit."""
+    asked = baseline.report.questions
     with source.run.staging() as staging:
-        asked = _askable(staging, baseline, console)
-    if not asked:
-        raise ConfigurationError(f"no question of {baseline.path} can be asked; give a report with other questions")
+        _check_present(staging, baseline, console)
     vectors = await embed_questions(bundle, [each.text for each in asked], request.device, console)
     ranking = await rank_run(source, vectors, baseline.report.depth, console)
     found, places = np.unique(ranking.rows, return_inverse=True)
+    questions = [_question(each) for each in asked]
     with source.run.staging() as staging:
-        hits = [next(read_staged(staging, row, row + 1)) for row in found.tolist()]
-    dataset = Dataset(baseline.report.dataset.name, {}, hits, [_question(each) for each in asked], {})
+        hits, fused = _read_hits(staging, found.tolist(), questions)
+    if fused:
+        console.print(f"{len(fused):,} questions are among the generated queries of the hits, and are left out")
+    kept = [row for row in range(len(asked)) if row not in fused]
+    if not kept:
+        raise ConfigurationError(f"no question of {baseline.path} can be asked; give a report with other questions")
+    dataset = Dataset(baseline.report.dataset.name, {}, hits, [questions[row] for row in kept], {})
+    ranking = Ranking(places.reshape(ranking.rows.shape)[kept], ranking.scores[kept])
     metrics = baseline.report.metrics
-    scores = Judge(dataset, metrics).scores(Ranking(places.reshape(ranking.rows.shape), ranking.scores), metrics)
+    scores = Judge(dataset, metrics).scores(ranking, metrics)
     description = f"alpha {source.alpha:g}, run {source.manifest.run_id}"
     return System(
         name="run", encoder=bundle.fingerprint, description=description, alpha=source.alpha, scores=scores, means={}
-    ), asked
+    ), [asked[row] for row in kept]
 
 
 def _check_encoder(source: FusedRun, bundle: Bundle) -> None:
@@ -100,16 +108,16 @@ def _check_encoder(source: FusedRun, bundle: Bundle) -> None:
         )
 
 
-def _askable(staging: sqlite3.Connection, baseline: Baseline, console: Console) -> list[AskedQuestion]:
-    """The report's questions, less those that are fused into a passage that answers them.
+def _check_present(staging: sqlite3.Connection, baseline: Baseline, console: Console) -> None:
+    """Print how many questions have no relevant passage in the corpus.
 
     Raises:
-        ConfigurationError: fewer than half of them have a relevant passage in the corpus.
+        ConfigurationError: more than half of those that were judged by one.
     """
-    questions = baseline.report.questions
-    passages = _relevant_passages(staging, questions)
-    judged = [question for question in questions if question.relevant]
-    lacking = sum(passages.keys().isdisjoint(question.relevant) for question in judged)
+    judged = [question for question in baseline.report.questions if question.relevant]
+    docids = {docid for question in judged for docid in question.relevant}
+    present = {docid for docid in docids if _is_staged(staging, docid)}
+    lacking = sum(present.isdisjoint(question.relevant) for question in judged)
     if lacking > _LEAST_PRESENT * len(judged):
         raise ConfigurationError(
             f"{lacking:,} of the {len(judged):,} questions of {baseline.path} have no relevant passage in this corpus, "
@@ -117,32 +125,34 @@ def _askable(staging: sqlite3.Connection, baseline: Baseline, console: Console) 
         )
     if lacking:
         console.print(f"{lacking:,} questions have no relevant passage in this corpus, and count as misses")
-    fused = _fused_questions([_question(each) for each in questions], passages)
-    if fused:
-        console.print(f"{len(fused):,} questions are among the generated queries of their passages, and are not asked")
-    return [question for row, question in enumerate(questions) if row not in fused]
 
 
-def _relevant_passages(staging: sqlite3.Connection, questions: Sequence[AskedQuestion]) -> dict[str, Passage]:
-    """Docid to relevant passage with its queries, as far as the corpus has them."""
-    passages = {}
-    for docid in dict.fromkeys(docid for question in questions for docid in question.relevant):
-        row = staging.execute("SELECT row FROM passages WHERE docid = ?", (docid,)).fetchone()
-        if row is not None:
-            passages[docid] = next(read_staged(staging, row[0], row[0] + 1))
-    return passages
+def _is_staged(staging: sqlite3.Connection, docid: str) -> bool:
+    return staging.execute("SELECT 1 FROM passages WHERE docid = ?", (docid,)).fetchone() is not None
 
 
-def _fused_questions(questions: Sequence[Question], passages: Mapping[str, Passage]) -> set[int]:
-    """Rows of questions whose very words were fused: they are found by repetition, whatever else the run holds."""
-    queries = [
-        Augmentation(passage.docid, lang, text)
-        for passage in passages.values()
-        for lang, texts in passage.generated_queries.items()
-        for text in texts
-    ]
-    dataset = Dataset("gate", {}, list(passages.values()), questions, {"queries": queries})
-    return {leak.question_row for leak in find_leaks(dataset, "queries")}
+def _read_hits(
+    staging: sqlite3.Connection, rows: Sequence[int], questions: Sequence[Question]
+) -> tuple[list[Passage], set[int]]:
+    """Passages of these rows without their queries, and the rows of questions whose very words are fused into one.
+
+    Such a question is answered by repetition, whatever else the run holds: rightly, which flatters
+    the run, or by another passage, which wrongs it.  A passage that is no hit does neither.
+    """
+    hits: list[Passage] = []
+    fused: set[int] = set()
+    for start in range(0, len(rows), _PASSAGES_AT_ONCE):
+        part = [next(read_staged(staging, row, row + 1)) for row in rows[start : start + _PASSAGES_AT_ONCE]]
+        queries = [
+            Augmentation(passage.docid, lang, text)
+            for passage in part
+            for lang, texts in passage.generated_queries.items()
+            for text in texts
+        ]
+        leaks = find_leaks(Dataset("gate", {}, part, questions, {"queries": queries}), "queries")
+        fused.update(leak.question_row for leak in leaks)
+        hits += [replace(passage, generated_queries={}) for passage in part]
+    return hits, fused
 
 
 def _question(asked: AskedQuestion) -> Question:

@@ -157,7 +157,7 @@ def _report(database: sqlite3.Connection, mended: Mended, with_queries: bool) ->
     for passage in read_staged(database):
         passages += 1
         corpus_digest.update(_digested(passage))
-        queries_digest.update(_json([passage.docid, passage.generated_queries]).encode() + b"\n")
+        queries_digest.update(_digested_queries(passage))
         if not passage.generated_queries:
             without += [passage.docid] if len(without) < 3 else []
             continue
@@ -189,8 +189,20 @@ def corpus_digest_of(passages: Iterable[Passage]) -> str:
     return digest.hexdigest()
 
 
+def queries_digest_of(passages: Iterable[Passage]) -> str:
+    """``StagingReport.queries_digest`` of passages in their order, each with its queries; their text does not count."""
+    digest = hashlib.sha256()
+    for passage in passages:
+        digest.update(_digested_queries(passage))
+    return digest.hexdigest()
+
+
 def _digested(passage: Passage) -> bytes:
     return _json([passage.docid, passage.title, passage.text, passage.metadata]).encode() + b"\n"
+
+
+def _digested_queries(passage: Passage) -> bytes:
+    return _json([passage.docid, passage.generated_queries]).encode() + b"\n"
 
 
 def _held_against(database: sqlite3.Connection, report: StagingReport, promised: QuerySet) -> StagingReport:

@@ -132,6 +132,10 @@ class IndexInfo(Index):
     queries_per_language: Mapping[str, int]
     fields: Mapping[str, str]
     explain: bool
+    corpus_digest: str | None = None
+    """SHA-256 over the passages in their order; None from a service that does not tell."""
+    queries_digest: str | None = None
+    """SHA-256 over their generated queries; None too where there are none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What an evaluation is held to: an earlier report, a running service."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +14,12 @@ from offline.evaluate.embedded import EmbeddedDataset
 from offline.evaluate.evaluation import Evaluation, Findings
 from offline.evaluate.gate import Baseline, hold_to
 from offline.evaluate.report.model import Report, System
-from offline.evaluate.service_check import Served, check_served, compare_with_service
+from offline.evaluate.served import Served, check_served
+from offline.evaluate.service_check import compare_with_service
 from offline.evaluate.service_client import ServiceAddress
+
+_KEY_OPTION = "--api-key"
+_HIDDEN = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +34,17 @@ class CheckRequest:
     """How much the mean of a language may differ from either, 0 to 1."""
 
     def without_key(self, command: Sequence[str]) -> list[str]:
-        """A command line as a report may show it."""
+        """A command line as a report may show it; a key that no service was given for is one all the same."""
         key = self.service.api_key if self.service else None
-        return [word.replace(key, "***") if key else word for word in command]
+        shown = []
+        for before, word in zip(["", *command], command, strict=False):
+            if before == _KEY_OPTION:
+                shown.append(_HIDDEN)
+            elif word.startswith(f"{_KEY_OPTION}="):
+                shown.append(f"{_KEY_OPTION}={_HIDDEN}")
+            else:
+                shown.append(word.replace(key, _HIDDEN) if key else word)
+        return shown
 
 
 @dataclass(slots=True)
@@ -54,11 +66,15 @@ class Checks:
         dataset: Dataset,
         bundles: Mapping[str, Bundle],
         alpha: float,
+        metrics: Collection[str],
     ) -> "Checks":
         """Read the baseline, before a report may be written in its place, and ask the service what it serves.
 
+        Args:
+            metrics: all that the evaluation will be judged by.
+
         Raises:
-            ConfigurationError: the report cannot be used, or judged another number of hits.
+            ConfigurationError: the report cannot be used, or judged by other metrics or another number of hits.
             ContractMismatch: the service serves something else than what is evaluated.
             ServiceUnavailable: it does not answer.
         """
@@ -74,6 +90,7 @@ class Checks:
                     f"{request.baseline} judged {baseline.report.depth} hits a question, and this evaluation would "
                     f"judge {depth}; give --depth {baseline.report.depth}"
                 )
+            baseline.check_metrics(metrics)
         served = None
         if request.service is not None:
             served = asyncio.run(check_served(request.service, dataset, bundles, alpha))

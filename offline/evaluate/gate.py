@@ -12,7 +12,7 @@ languages in which no fall could be.
 
 import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +62,15 @@ class Baseline:
                 raise ConfigurationError(f"{path} lacks scores by {metric}; evaluate the baseline again")
         return cls(path, report, system)
 
+    def check_metrics(self, judged: Collection[str]) -> None:
+        """Raises ConfigurationError where a metric of the baseline is not among those that are judged by now."""
+        lacking = [metric for metric in self.report.metrics if metric not in judged]
+        if lacking:
+            raise ConfigurationError(
+                f"{self.path} is judged by {', '.join(lacking)}, and this evaluation is not; give "
+                f"{' '.join(f'--metric {metric}' for metric in lacking)}, and the same dataset"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Paired:
@@ -99,12 +108,7 @@ def hold_to(
         ConfigurationError: too few questions in common, or the system was not scored by a metric of
             the baseline.
     """
-    for metric in baseline.report.metrics:
-        if metric not in system.scores:
-            raise ConfigurationError(
-                f"{baseline.path} is judged by {metric}, which does not apply to these questions; "
-                "evaluate both on the same dataset"
-            )
+    baseline.check_metrics(system.scores)
     paired = pair(baseline, questions)
     before = _of_rows(baseline.system, paired.baseline_rows, "baseline")
     now = _of_rows(system, paired.candidate_rows, "now")
@@ -112,6 +116,7 @@ def hold_to(
         compare(before, now, metric, paired.langs, baseline.report.seed) for metric in baseline.report.metrics
     ]
     console.print(f"held to {baseline.path}: {baseline.system.name} ({baseline.system.description})")
+    console.print(f"  now: {system.name} ({system.description})")
     for what, count in (
         ("of its questions are not asked here", paired.gone),
         ("questions here are not in it", paired.new),

@@ -95,7 +95,7 @@ def evaluate(request: EvaluateRequest, console: Console) -> Report:
     bundles = _named([Bundle.open(folder) for folder in request.bundles])
     findings: list[Findings] = []
     pairs: list[tuple[System, System]] = []
-    checks = Checks.open(request.checks, request.output, request.depth, dataset, bundles, request.alpha)
+    checks = Checks.open(request.checks, request.output, request.depth, dataset, bundles, request.alpha, judge.metrics)
     for name, bundle in bundles.items():
         embedded = _embedded(request, name, bundle, dataset, console)
         compared = without_and_with(evaluation, embedded)

@@ -1,7 +1,9 @@
 """load --gate: what would retrieve worse does not become live, and nothing is written."""
 
 import asyncio
+import io
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from app.bundle import Bundle, Side
 from app.encoder import OnnxEncoder
@@ -229,6 +232,34 @@ async def test_a_gate_whose_questions_were_fused_says_nothing_and_is_refused(
     ]
     with pytest.raises(ConfigurationError, match=r"no question of .* can be asked"):
         await load(with_questions(request_, tmp_path / "leaked.json", leaked), QUIET)
+
+
+@pytest.mark.parametrize("metric", ["MRR@100", "R@2kt"])
+async def test_a_question_that_is_fused_into_any_hit_is_left_out_on_both_sides_and_counted(
+    metric: str, held: Held, request_: LoadRequest, small_corpus: SmallCorpus, tmp_path: Path
+) -> None:
+    """Be it judged by another passage, or by answers alone; its fall from 1 to 0 shows nowhere."""
+    assert request_.gate is not None
+    line = json.loads(small_corpus.queries.read_text().splitlines()[0])
+    another = next(docid for docid in reversed(small_corpus.docids) if docid != line["docid"])
+    question = AskedQuestion(
+        id="leaked", lang="fi", text=line["generated_queries"]["fi"][0], relevant={another: 1}, answers=[]
+    )
+    questions, scores = [*held.report.questions, question], [*held.report.systems[0].scores["MRR@100"], 1.0]
+    if metric == "R@2kt":
+        by_answers = {"relevant": {}, "answers": ["no passage says this"]}
+        questions = [each.model_copy(update=by_answers) for each in questions]
+        scores = [*(0.0 for _ in held.report.questions), 1.0]
+    path = tmp_path / "report.json"
+    path.write_text(report_with(questions, {metric: scores}).model_dump_json())
+    console = Console(file=io.StringIO(), width=200)
+    await load(replace(request_, gate=replace(request_.gate, report=path)), console)
+    assert isinstance(console.file, io.StringIO)
+    told = console.file.getvalue()
+    assert "1 questions are among the generated queries of the hits, and are left out" in told
+    assert "1 of its questions are not asked here" in told
+    (counted,) = re.findall(r"^ *fi +(\d+) .* 0\.0 ", told, re.MULTILINE)
+    assert int(counted) == SMALL_PASSAGES
 
 
 def test_the_gate_needs_both_of_its_options(held: Held, vectors: Path, run_offline: Offline, tmp_path: Path) -> None:

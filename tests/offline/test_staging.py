@@ -2,14 +2,16 @@
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.errors import InputError
+from app.passages import Passage
 from offline.generate.generator import GeneratorIdentity
 from offline.query_set import QuerySet
-from offline.staging import StagingReport, field_type, read_staged, stage
+from offline.staging import StagingReport, field_type, queries_digest_of, read_staged, stage
 
 
 def staged(
@@ -47,6 +49,15 @@ def test_the_digests_tell_content_and_not_files(tmp_path: Path) -> None:
     changed = staged(tmp_path, [{"docid": "a", "text": "y", "year": 1, "topic": "t"}])
     assert first.corpus_digest == reordered.corpus_digest != changed.corpus_digest
     assert first.queries_digest is None
+
+
+def test_the_queries_digest_is_of_the_queries_and_their_passages_alone(tmp_path: Path) -> None:
+    queries: list[object] = [{"docid": "a", "generated_queries": {"fi": ["2"], "ar": ["1", "3"]}}]
+    told = staged(tmp_path, [passage("a"), passage("b")], queries).queries_digest
+    by_hand = [Passage("a", "", "", {}, {"ar": ["1", "3"], "fi": ["2"]}), Passage("b", "other", "words")]
+    assert queries_digest_of(by_hand) == told
+    assert queries_digest_of(by_hand[::-1]) != told
+    assert queries_digest_of([replace(by_hand[0], generated_queries={"ar": ["3", "1"], "fi": ["2"]})]) != told
 
 
 def test_a_repeated_docid_is_refused_with_both_lines(tmp_path: Path) -> None:

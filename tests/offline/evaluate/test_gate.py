@@ -1,7 +1,9 @@
 """The gate, on scores made by hand: the p of n losses and no win is 2 / 2**n."""
 
+import functools
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,8 +11,11 @@ import pytest
 from rich.console import Console
 
 from app.errors import ConfigurationError, GateFailed
+from offline.evaluate.checks import CheckRequest, Checks
+from offline.evaluate.dataset import Dataset
 from offline.evaluate.gate import Baseline, hold_to
 from offline.evaluate.report.model import AskedQuestion, Report, System
+from offline.evaluate.service_client import ServiceAddress
 from tests.offline.evaluate.judged import METRIC, PASSAGES, questions_of, report_of, study_of, system_of
 
 
@@ -39,9 +44,11 @@ def held(folder: Path, before: Mapping[str, Sequence[float]], now: Mapping[str, 
 
 
 def row_of(table: str, lang: str) -> list[str]:
-    """The cells of a language's row."""
-    (line,) = [line for line in table.splitlines() if line.lstrip("│ ").startswith(f"{lang} ")]
-    return [cell.strip() for cell in line.strip("│").split("│")]
+    """The cells of a language's row: two spaces at least are between them, and never more than one within."""
+    (line,) = [line for line in table.splitlines() if line.lstrip().startswith(f"{lang} ")]
+    cells = re.split(r"\s{2,}", line.strip())
+    assert len(cells) == 8, line
+    return cells
 
 
 def lost(count: int, of: int) -> list[float]:
@@ -170,7 +177,7 @@ def test_every_metric_of_the_baseline_is_looked_at(tmp_path: Path) -> None:
     worse = system_of(scores).model_copy(update={"scores": {METRIC: lost(0, 100), "R@1": lost(20, 100)}})
     with pytest.raises(GateFailed, match=r"points: ar R@1 100.0 -> 80.0 % .*macro R@1"):
         told(baseline, questions_of(scores), worse)
-    with pytest.raises(ConfigurationError, match=r"judged by R@1, which does not apply to these questions"):
+    with pytest.raises(ConfigurationError, match=r"is judged by R@1, and this evaluation is not; give --metric R@1"):
         told(baseline, questions_of(scores), system_of(scores))
 
 
@@ -199,6 +206,43 @@ def test_what_is_no_baseline_is_refused(tmp_path: Path, change: dict[str, object
     path.write_text(json.dumps(json.loads(report_of({"ar": lost(0, 10)}).model_dump_json()) | change))
     with pytest.raises(ConfigurationError, match=complaint):
         Baseline.open(path)
+
+
+def test_what_is_held_to_what_is_told_of_both(tmp_path: Path) -> None:
+    scores = {"ar": lost(0, 10)}
+    now = system_of(scores, "other + xQG").model_copy(update={"description": "alpha 0.1"})
+    told_of_both = told(written(report_of(scores), tmp_path), questions_of(scores), now)
+    assert told_of_both.startswith(
+        f"held to {tmp_path / 'report.json'}: tiny + xQG (alpha 0.05)\n  now: other + xQG (alpha 0.1)\n"
+    )
+
+
+def test_a_baseline_by_other_metrics_is_refused_with_the_options_that_are_missing(tmp_path: Path) -> None:
+    report = report_of({"ar": lost(0, 10)})
+    systems = [
+        each.model_copy(update={"scores": dict.fromkeys([METRIC, "nDCG@5", "R@3"], each.scores[METRIC])})
+        for each in report.systems
+    ]
+    baseline = written(report.model_copy(update={"systems": systems, "metrics": [METRIC, "nDCG@5", "R@3"]}), tmp_path)
+    opened = functools.partial(
+        Checks.open,
+        CheckRequest(baseline.path),
+        tmp_path / "output",
+        report.depth,
+        Dataset("beir", {}, [], [], {}),
+        {},
+        0.05,
+    )
+    with pytest.raises(ConfigurationError, match=r"by nDCG@5, R@3, .*; give --metric nDCG@5 --metric R@3, and"):
+        opened([METRIC])
+    assert opened(["R@3", "nDCG@5", METRIC]).baseline == baseline
+
+
+@pytest.mark.parametrize("service", [None, ServiceAddress("http://localhost"), ServiceAddress("http://x", "secret")])
+def test_no_key_of_a_command_line_is_shown_whether_or_not_a_service_is_asked(service: ServiceAddress | None) -> None:
+    command = ["evaluate", "--api-key", "secret", "--seed", "1", "--api-key=secret", "--depth", "9"]
+    shown = CheckRequest(service=service).without_key(command)
+    assert shown == ["evaluate", "--api-key", "***", "--seed", "1", "--api-key=***", "--depth", "9"]
 
 
 def test_a_baseline_may_be_named_by_its_folder(tmp_path: Path) -> None:
