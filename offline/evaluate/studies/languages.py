@@ -79,7 +79,7 @@ def _left_out(evaluation: Evaluation, plain: System, without: dict[str, System])
     """Each language with the others' queries alone against none: as many tests, corrected together."""
     metric = evaluation.metrics[0]
     each = {
-        lang: compare(plain, system, metric, evaluation.langs, evaluation.seed).rows[lang]
+        lang: compare(plain, system, metric, evaluation.langs, evaluation.seed, evaluation.units).rows[lang]
         for lang, system in without.items()
     }
     corrected = holm({lang: row.p_permutation for lang, row in each.items()})
