@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from app.errors import InputError
 from app.index.contract import FieldType
 from app.passages import Passage
 from offline.corpus import read_corpus
+from offline.digests import canonical_json, canonical_passage, canonical_queries
 from offline.queries import Mended, Queries, read_queries
 from offline.query_set import QuerySet, read_sidecar
 
@@ -111,7 +112,7 @@ def refuse_incomplete(report: StagingReport, source: object, allow_partial: bool
 def _read_passages(database: sqlite3.Connection, corpus: Path, with_queries: bool) -> None:
     row = -1
     for row, (line, passage) in enumerate(read_corpus(corpus, with_queries)):
-        fields = (passage.docid, line, passage.title, passage.text, _json(passage.metadata))
+        fields = (passage.docid, line, passage.title, passage.text, canonical_json(passage.metadata))
         try:
             database.execute(
                 "INSERT INTO passages (row, docid, line, title, text, metadata) VALUES (?, ?, ?, ?, ?, ?)",
@@ -137,14 +138,14 @@ def _read_queries(database: sqlite3.Connection, path: Path, mended: Mended, igno
             raise InputError.at(path, line, problem, "use the corpus the queries were made from, or --ignore-unmatched")
         row, before, before_line = found
         if before is not None:
-            if before == _json(by_language):
+            if before == canonical_json(by_language):
                 mended.counts["repeated lines with the same queries"] += 1
                 continue
             problem = f"other queries for {docid!r} were given in line {before_line}"
             raise InputError.at(path, line, problem, "merge the two lines into one")
         database.execute(
             "UPDATE passages SET queries = ?, queries_line = ?, filtered_out = ? WHERE row = ?",
-            (_json(by_language), line, _json(given.filtered_out), row),
+            (canonical_json(by_language), line, canonical_json(given.filtered_out), row),
         )
 
 
@@ -156,8 +157,8 @@ def _report(database: sqlite3.Connection, mended: Mended, with_queries: bool) ->
     passages = augmented = 0
     for passage in read_staged(database):
         passages += 1
-        corpus_digest.update(_digested(passage))
-        queries_digest.update(_digested_queries(passage))
+        corpus_digest.update(canonical_passage(passage))
+        queries_digest.update(canonical_queries(passage))
         if not passage.generated_queries:
             without += [passage.docid] if len(without) < 3 else []
             continue
@@ -179,30 +180,6 @@ def _report(database: sqlite3.Connection, mended: Mended, with_queries: bool) ->
         without_queries=without,
         empty_queries=dict(+mended.empty),
     )
-
-
-def corpus_digest_of(passages: Iterable[Passage]) -> str:
-    """``StagingReport.corpus_digest`` of passages in their order; their queries do not count."""
-    digest = hashlib.sha256()
-    for passage in passages:
-        digest.update(_digested(passage))
-    return digest.hexdigest()
-
-
-def queries_digest_of(passages: Iterable[Passage]) -> str:
-    """``StagingReport.queries_digest`` of passages in their order, each with its queries; their text does not count."""
-    digest = hashlib.sha256()
-    for passage in passages:
-        digest.update(_digested_queries(passage))
-    return digest.hexdigest()
-
-
-def _digested(passage: Passage) -> bytes:
-    return _json([passage.docid, passage.title, passage.text, passage.metadata]).encode() + b"\n"
-
-
-def _digested_queries(passage: Passage) -> bytes:
-    return _json([passage.docid, passage.generated_queries]).encode() + b"\n"
 
 
 def _held_against(database: sqlite3.Connection, report: StagingReport, promised: QuerySet) -> StagingReport:
@@ -265,7 +242,3 @@ def field_type(database: sqlite3.Connection, field: str) -> FieldType | None:
         frozenset({"true", "false"}): "bool",
     }
     return names.get(frozenset(kinds))
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)

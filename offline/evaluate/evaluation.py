@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from rich.console import Console
 
+from offline.evaluate.clusters import unit_of
 from offline.evaluate.dataset import Dataset, Kind
 from offline.evaluate.embedded import EmbeddedDataset
 from offline.evaluate.judge import Judge
@@ -50,9 +51,12 @@ class Evaluation:
     """Texts fused per passage and language at most; None for all there are."""
     langs: list[str] = field(init=False)
     """Language of each question."""
+    units: list[str] = field(init=False)
+    """What each question is drawn with when systems are compared."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "langs", [question.lang for question in self.dataset.questions])
+        object.__setattr__(self, "units", [unit_of(question) for question in self.dataset.questions])
 
     @property
     def metrics(self) -> list[str]:
@@ -126,7 +130,7 @@ class Evaluation:
     def compare(self, a: System, b: System) -> list[Comparison]:
         """Paired tests of every metric that is compared, as far as both systems were judged by it."""
         metrics = [metric for metric in self.metrics if metric in a.scores and metric in b.scores]
-        return [compare(a, b, metric, self.langs, self.seed) for metric in metrics]
+        return [compare(a, b, metric, self.langs, self.seed, self.units) for metric in metrics]
 
 
 def describe(embedded: EmbeddedDataset, fusion: Fusion | None) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from rich.console import Console
 
 from app.errors import ConfigurationError, GateFailed
+from offline.evaluate.clusters import unit_of
 from offline.evaluate.report.folder import REPORT, read_report
 from offline.evaluate.report.model import MACRO, AskedQuestion, ComparedLanguage, Comparison, Report, System
 from offline.evaluate.report.terminal import comparison_table
@@ -80,6 +81,8 @@ class Paired:
     candidate_rows: list[int]
     langs: list[str]
     """Language of each."""
+    units: list[str]
+    """What each is drawn with (``clusters.unit_of``)."""
     gone: int
     """Questions of the baseline alone."""
     new: int
@@ -113,7 +116,8 @@ def hold_to(
     before = _of_rows(baseline.system, paired.baseline_rows, "baseline")
     now = _of_rows(system, paired.candidate_rows, "now")
     comparisons = [
-        compare(before, now, metric, paired.langs, baseline.report.seed) for metric in baseline.report.metrics
+        compare(before, now, metric, paired.langs, baseline.report.seed, paired.units)
+        for metric in baseline.report.metrics
     ]
     console.print(f"held to {baseline.path}: {baseline.system.name} ({baseline.system.description})")
     console.print(f"  now: {system.name} ({system.description})")
@@ -134,7 +138,7 @@ def hold_to(
         console.print(
             comparison_table(comparison, title, "baseline", "now", functools.partial(_outcome, max_drop=max_drop))
         )
-    for warning in warnings(comparisons, max_drop):
+    for warning in warnings(comparisons, max_drop, paired):
         console.print(f"warning: {warning}")
     found = regressions(comparisons, max_drop)
     if found:
@@ -170,7 +174,8 @@ def pair(baseline: Baseline, questions: Sequence[AskedQuestion]) -> Paired:
                 "report of the same questions"
             )
     new = len(questions) - len(pairs) - changed
-    return Paired([row for row, _ in pairs], [row for _, row in pairs], langs, gone, new, changed)
+    units = [unit_of(baseline.report.questions[row]) for row, _ in pairs]
+    return Paired([row for row, _ in pairs], [row for _, row in pairs], langs, units, gone, new, changed)
 
 
 def regressions(comparisons: Sequence[Comparison], max_drop: float) -> list[str]:
@@ -183,7 +188,7 @@ def regressions(comparisons: Sequence[Comparison], max_drop: float) -> list[str]
     ]
 
 
-def warnings(comparisons: Sequence[Comparison], max_drop: float) -> list[str]:
+def warnings(comparisons: Sequence[Comparison], max_drop: float, paired: Paired) -> list[str]:
     """What may be wrong although nothing shows it, in words."""
     found = [
         f"{_fall(lang, comparison.metric, row)} is more than may be lost, but not shown to be more than chance; "
@@ -192,10 +197,12 @@ def warnings(comparisons: Sequence[Comparison], max_drop: float) -> list[str]:
         for lang, row in comparison.rows.items()
         if row.verdict != "worse" and _fell(row, max_drop)
     ]
+    passages = Counter(lang for lang, _ in set(zip(paired.langs, paired.units, strict=True)))
     for lang, row in comparisons[0].rows.items():
-        # the least p that a sign-flip test of so many questions can give, were every one lost
-        if lang != MACRO and 2 / 2**row.questions * (len(comparisons[0].rows) - 1) >= LEVEL:
-            found.append(f"{lang} has {row.questions} questions, too few for any fall to be significant")
+        # the least p that a test of so many signs can give, were every question lost
+        if lang != MACRO and 2 / 2 ** min(passages[lang], row.questions) * (len(comparisons[0].rows) - 1) >= LEVEL:
+            about = f" about {passages[lang]} passages" if passages[lang] < row.questions else ""
+            found.append(f"{lang} has {row.questions} questions{about}, too few for any fall to be significant")
     return found
 
 

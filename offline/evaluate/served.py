@@ -8,9 +8,9 @@ from app.bundle import Bundle
 from app.errors import ConfigurationError, ContractMismatch, ServiceUnavailable
 from app.passages import Passage
 from app.schemas import IndexInfo, Info
+from offline.digests import corpus_digest_of, queries_digest_of
 from offline.evaluate.dataset import Augmentation, Dataset
 from offline.evaluate.service_client import ServiceAddress, ServiceClient
-from offline.staging import corpus_digest_of, queries_digest_of
 
 
 @dataclass(frozen=True, slots=True)

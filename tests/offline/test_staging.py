@@ -9,9 +9,10 @@ import pytest
 
 from app.errors import InputError
 from app.passages import Passage
+from offline.digests import queries_digest_of
 from offline.generate.generator import GeneratorIdentity
 from offline.query_set import QuerySet
-from offline.staging import StagingReport, field_type, queries_digest_of, read_staged, stage
+from offline.staging import StagingReport, field_type, read_staged, stage
 
 
 def staged(

@@ -83,7 +83,11 @@ class Comparison(_Model):
     b: str
     metric: str
     rows: dict[str, "ComparedLanguage"]
-    """Language, or ``macro``, to what was found; ``macro`` pools the questions, languages weighing the same."""
+    """Language, or ``macro``, to what was found; ``macro`` averages over languages, all weighing the same.
+
+    Questions about one passage are drawn together, and get one sign, in every language at once; a
+    question without a relevant passage stands alone.
+    """
 
 
 class ComparedLanguage(_Model):
@@ -95,11 +99,11 @@ class ComparedLanguage(_Model):
     difference: Measured
     ci_low: Measured
     ci_high: Measured
-    """Of the difference, 95%, bootstrap over questions."""
+    """Of the difference, 95%, bootstrap over passages, each with all its questions."""
     p_t: float | None
-    """Paired t; null where all differences are equal."""
+    """Paired t, errors clustered by passage; null where passages do not differ, or a language has only one."""
     p_permutation: float
-    """Paired sign-flip permutation."""
+    """Paired sign-flip permutation, one sign per passage."""
     p_holm: float | None
     """``p_permutation`` after Holm over the languages; null for ``macro``, which is a test of its own."""
     wins: int

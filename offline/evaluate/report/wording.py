@@ -10,9 +10,11 @@ from offline.evaluate.report.model import MACRO, Comparison, Report, Verdict
 NOTHING = "–"
 """Where there is no number."""
 HOW_COMPARED = (
-    "Questions are paired. Confidence intervals by bootstrap over questions; p of the paired t-test, of the paired "
-    "sign-flip permutation test, and of the latter after Holm over the languages. The verdict goes by the corrected "
-    "permutation test at 0.05."
+    "Questions are paired, and those about one passage count together, in all languages, since they are not "
+    "independent. Confidence intervals by bootstrap over passages; p of the paired t-test with errors clustered by "
+    "passage, of the paired sign-flip permutation test with a sign per passage, and of the latter after Holm over the "
+    "languages. A question whose passage is not known stands alone. The verdict goes by the corrected permutation "
+    "test at 0.05."
 )
 _MINUS = "−"
 _LEAST_P = 0.0001

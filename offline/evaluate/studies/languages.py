@@ -8,7 +8,7 @@ from offline.evaluate.evaluation import Evaluation, Findings, figure, main_kind
 from offline.evaluate.report.model import MACRO, Comparison, Study, System, Table
 from offline.evaluate.report.wording import percent, points
 from offline.evaluate.selections import subsets
-from offline.evaluate.significance import compare, holm, verdict_of
+from offline.evaluate.significance import holm, verdict_of
 
 _SUBSETS = 10
 
@@ -81,7 +81,7 @@ def _left_out(evaluation: Evaluation, plain: System, without: dict[str, System])
     each = {
         lang: rows[lang]
         for lang, system in without.items()
-        if lang in (rows := compare(plain, system, metric, evaluation.langs, evaluation.seed).rows)
+        if lang in (rows := evaluation.compare(plain, system)[0].rows)
     }
     corrected = holm({lang: row.p_permutation for lang, row in each.items()})
     rows = {

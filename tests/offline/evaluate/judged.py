@@ -10,10 +10,14 @@ PASSAGES = 1_000
 
 
 def questions_of(scores: Mapping[str, Sequence[float]]) -> list[AskedQuestion]:
-    """As many questions of each language as it has scores."""
+    """As many questions of each language as it has scores, each about a passage of its own."""
     return [
         AskedQuestion(
-            id=f"{lang}-{number}", lang=lang, text=f"{lang} question {number}", relevant={f"p{number}": 1}, answers=[]
+            id=f"{lang}-{number}",
+            lang=lang,
+            text=f"{lang} question {number}",
+            relevant={f"p-{lang}-{number}": 1},
+            answers=[],
         )
         for lang, own in scores.items()
         for number in range(len(own))

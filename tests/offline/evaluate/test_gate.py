@@ -248,3 +248,16 @@ def test_no_key_of_a_command_line_is_shown_whether_or_not_a_service_is_asked(ser
 def test_a_baseline_may_be_named_by_its_folder(tmp_path: Path) -> None:
     written(report_of({"ar": lost(0, 10)}), tmp_path)
     assert Baseline.open(tmp_path).path == tmp_path / "report.json"
+
+
+def test_questions_about_too_few_passages_could_never_fail_and_are_named(tmp_path: Path) -> None:
+    scores = {"ar": lost(0, 100)}
+    few = [
+        question.model_copy(update={"relevant": {f"p{row % 5}": 1}})
+        for row, question in enumerate(questions_of(scores))
+    ]
+    baseline = written(report_of(scores, questions=few), tmp_path)
+    # all is lost, and yet the signs of five passages are alike twice in 32
+    table = told(baseline, few, system_of({"ar": lost(100, 100)}))
+    assert "ar R@10 100.0 -> 0.0 % (p 0.0625, 100 questions) is more than may be lost" in table
+    assert "warning: ar has 100 questions about 5 passages, too few" in table

@@ -1,15 +1,18 @@
 """Tests of significance, held against enumeration, SciPy and chance itself."""
 
 import itertools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from app.errors import ConfigurationError
-from offline.evaluate.report.model import MACRO, ComparedLanguage, System
+from offline.evaluate.clusters import Clusters, unit_of
+from offline.evaluate.dataset import Question
+from offline.evaluate.report.model import MACRO, AskedQuestion, ComparedLanguage, System
 from offline.evaluate.resampling import bootstrap_means, sign_flip_p
-from offline.evaluate.significance import compare, holm, stratified_t
+from offline.evaluate.significance import cluster_t, compare, holm
 
 
 def system(name: str, scores: list[float | None]) -> System:
@@ -17,9 +20,29 @@ def system(name: str, scores: list[float | None]) -> System:
 
 
 def rows_of(
-    a: list[float | None], b: list[float | None], langs: list[str], seed: int = 0, resamples: int = 10_000
+    a: Sequence[float | None],
+    b: Sequence[float | None],
+    langs: Sequence[str],
+    seed: int = 0,
+    units: Sequence[str] | None = None,
+    resamples: int = 10_000,
 ) -> dict[str, ComparedLanguage]:
-    return compare(system("a", a), system("b", b), "R@1", langs, seed, resamples).rows
+    """Without units, each question is its own."""
+    units = [str(row) for row in range(len(a))] if units is None else units
+    return compare(system("a", list(a)), system("b", list(b)), "R@1", langs, seed, units, resamples).rows
+
+
+def clusters(*languages: Mapping[str, Sequence[float]]) -> Clusters:
+    """Per language unit to the differences of its questions."""
+    differences = [np.array([value for own in each.values() for value in own]) for each in languages]
+    return Clusters.of(differences, [[unit for unit, own in each.items() for _ in own] for each in languages])
+
+
+def alone(*languages: Sequence[float]) -> Clusters:
+    """Each question its own unit."""
+    return clusters(
+        *({f"{lang} {row}": [value] for row, value in enumerate(own)} for lang, own in enumerate(languages))
+    )
 
 
 def enumerated_p(contributions: list[float]) -> float:
@@ -84,11 +107,11 @@ def test_t_of_one_language_is_the_paired_t_test() -> None:
     assert macro.p_t == pytest.approx(found.p_t)
 
 
-def test_t_of_two_languages_is_welchs_test_of_one_against_the_other_negated() -> None:
+def test_t_of_two_languages_is_welchs_of_one_against_the_other_negated_with_the_fewest_degrees_of_freedom() -> None:
     rng = np.random.default_rng(3)
     first, second = rng.normal(0.2, 1, 12), rng.normal(0.3, 3, 40)
-    expected = stats.ttest_ind(first, -second, equal_var=False).pvalue
-    assert stratified_t([first, second]) == pytest.approx(expected)
+    t = stats.ttest_ind(first, -second, equal_var=False).statistic
+    assert cluster_t(alone(first, second)) == pytest.approx(2 * stats.t.sf(abs(t), 11))
 
 
 def test_the_macro_row_weighs_languages_alike() -> None:
@@ -101,7 +124,7 @@ def test_the_macro_row_weighs_languages_alike() -> None:
     assert (macro.wins, macro.ties, macro.losses) == (1, 2, 1)
 
 
-def test_signs_of_the_macro_row_are_flipped_question_by_question() -> None:
+def test_signs_of_the_macro_row_are_flipped_question_by_question_where_no_two_share_a_passage() -> None:
     arabic, finnish = [0.5, 0.25, -0.125, 0.75], [0.25, 1.0, -0.5]
     rows = rows_of([0.5] * 7, [0.5 + d for d in arabic + finnish], ["ar"] * 4 + ["fi"] * 3)
     weighted = [d / 4 / 2 for d in arabic] + [d / 3 / 2 for d in finnish]
@@ -131,7 +154,7 @@ def test_the_interval_holds_the_truth_about_95_times_in_100() -> None:
     rng = np.random.default_rng(5)
     held = 0
     for _ in range(400):
-        samples = bootstrap_means(rng.choice([-1.0, 0.0, 1.0], 60, p=[0.1, 0.6, 0.3]), rng, 500)
+        samples = bootstrap_means(alone(rng.choice([-1.0, 0.0, 1.0], 60, p=[0.1, 0.6, 0.3])), rng, 500)
         low, high = np.percentile(samples, [2.5, 97.5])
         held += low <= 0.2 <= high
     assert 0.90 < held / 400 < 0.98
@@ -140,7 +163,7 @@ def test_the_interval_holds_the_truth_about_95_times_in_100() -> None:
 def test_bootstrap_samples_spread_as_the_mean_does() -> None:
     rng = np.random.default_rng(6)
     differences = rng.random(500)
-    samples = bootstrap_means(differences, rng, 10_000)
+    samples = bootstrap_means(alone(differences), rng, 10_000)
     assert samples.shape == (10_000,)
     assert samples.mean() == pytest.approx(differences.mean(), abs=0.001)
     assert samples.std() == pytest.approx(differences.std() / 500**0.5, rel=0.03)
@@ -190,7 +213,8 @@ def test_a_seed_repeats_and_other_languages_change_nothing_but_the_correction() 
     rng = np.random.default_rng(10)
     a, b = rng.random(60).tolist(), rng.random(60).tolist()
     langs = ["ar"] * 30 + ["fi"] * 30
-    both, alone = rows_of(a, b, langs, seed=3), rows_of(a[30:], b[30:], langs[30:], seed=3)
+    units = [str(row) for row in range(60)]
+    both, alone = rows_of(a, b, langs, seed=3), rows_of(a[30:], b[30:], langs[30:], 3, units[30:])
     assert both == rows_of(a, b, langs, seed=3)
     assert both != rows_of(a, b, langs, seed=4)
     assert both["fi"].model_copy(update={"p_holm": alone["fi"].p_holm}) == alone["fi"]
@@ -229,4 +253,123 @@ def test_a_metric_that_was_not_scored_is_refused() -> None:
             "MRR@10",
             ["fi"],
             seed=0,
+            units=["0"],
         )
+
+
+def test_a_question_goes_with_its_first_relevant_passage_or_stands_alone() -> None:
+    assert unit_of(Question(id="q", lang="fi", text="", relevant={"p7": 1, "p2": 2})) == "p7"
+    assert unit_of(AskedQuestion(id="q", lang="fi", text="", relevant={"p7": 1}, answers=[])) == "p7"
+    assert unit_of(Question(id="q", lang="fi", text="", answers=("Turku",))) == "q"
+
+
+def test_ten_questions_won_about_three_passages_are_three_wins() -> None:
+    b = [1.0] * 10 + [0.0] * 10
+    units = [*("xxxxyyyzzz"), *map(str, range(10))]
+    rows = rows_of([0.0] * 20, b, ["fi"] * 20, units=units)
+    assert rows["fi"].p_permutation == rows[MACRO].p_permutation == 2 / 2**3
+    assert rows["fi"].verdict == "no difference shown"
+    assert (rows["fi"].questions, rows["fi"].wins) == (20, 10)
+    by_question = rows_of([0.0] * 20, b, ["fi"] * 20)["fi"]
+    assert by_question.p_permutation == 2 / 2**10
+    assert by_question.verdict == "better"
+    assert rows["fi"].ci_low < by_question.ci_low
+
+
+def test_a_passage_has_one_sign_in_all_languages() -> None:
+    arabic = {"x": [0.5, 0.25], "y": [-0.125], "z": [0.75]}
+    finnish = {"y": [1.0, 0.5], "z": [-0.5], "w": [0.25]}
+    asked = [
+        (lang, unit, value)
+        for lang, own in (("ar", arabic), ("fi", finnish))
+        for unit, values in own.items()
+        for value in values
+    ]
+    rows = rows_of(
+        [0.5] * 8, [0.5 + d for *_, d in asked], [lang for lang, *_ in asked], units=[u for _, u, _ in asked]
+    )
+    assert rows["ar"].p_permutation == pytest.approx(enumerated_p([0.75, -0.125, 0.75]))
+    assert rows["fi"].p_permutation == pytest.approx(enumerated_p([1.5, -0.5, 0.25]))
+    # four questions each: x, y, z and w
+    assert rows[MACRO].p_permutation == pytest.approx(enumerated_p([0.75, -0.125 + 1.5, 0.75 - 0.5, 0.25]))
+
+
+def test_differences_that_cancel_in_a_passage_are_a_tie() -> None:
+    # 0.1 + 0.2 - 0.3 is 6e-17, four times in the same direction
+    found = clusters({unit: [0.1, 0.2, -0.3] for unit in "wxyz"})
+    assert sign_flip_p(found.contributions, np.random.default_rng(0), 100) == 1
+    assert cluster_t(found) is None
+
+
+def test_passages_are_drawn_with_all_their_questions_in_all_languages() -> None:
+    arabic = {"x": [1.0, 0.0, 0.5], "y": [0.25], "z": [-1.0, 0.0]}
+    finnish = {"x": [0.75], "w": [-0.5, 0.0, 1.0, 1.0]}
+    samples = bootstrap_means(clusters(arabic, finnish), np.random.default_rng(12), 50_000)
+    expected = []
+    for drawn in itertools.product("wxyz", repeat=4):
+        pooled = [[value for unit in drawn for value in own.get(unit, [])] for own in (arabic, finnish)]
+        expected.append(np.mean([np.mean(each) for each in pooled if each]))
+    found, found_counts = np.unique(samples.round(9), return_counts=True)
+    means, counts = np.unique(np.round(expected, 9), return_counts=True)
+    assert found.tolist() == means.tolist()
+    # each of 4**4 draws as often as any other
+    assert found_counts / 50_000 == pytest.approx(counts / 4**4, abs=0.01)
+
+
+def test_the_interval_of_a_language_is_that_of_a_ratio_of_sums() -> None:
+    rng = np.random.default_rng(13)
+    sizes = rng.integers(1, 9, 60)
+    own = [rng.normal(rng.normal(0.2, 1), 0.3, size) for size in sizes]
+    low, high = np.percentile(
+        bootstrap_means(clusters({str(unit): each.tolist() for unit, each in enumerate(own)}), rng, 10_000), [2.5, 97.5]
+    )
+    drawn = rng.integers(60, size=(10_000, 60))
+    expected = np.percentile([np.concatenate([own[unit] for unit in row]).mean() for row in drawn], [2.5, 97.5])
+    assert (low, high) == pytest.approx(tuple(expected), abs=(high - low) / 25)
+
+
+def test_t_with_passages_of_one_size_is_that_of_their_means() -> None:
+    rng = np.random.default_rng(14)
+    own = rng.normal(0.3, 1, (12, 5))
+    found = cluster_t(clusters({str(unit): each.tolist() for unit, each in enumerate(own)}))
+    assert found == pytest.approx(stats.ttest_1samp(own.mean(axis=1), 0).pvalue)
+
+
+def test_where_passages_alone_differ_few_differences_are_shown() -> None:
+    """Three languages ask eight questions about each of thirty passages, whose luck they share."""
+    rng = np.random.default_rng(15)
+    langs = [lang for lang in ("ar", "fi", "ko") for _ in range(240)]
+    units = [str(unit) for _ in range(3) for unit in range(30) for _ in range(8)]
+    zeros, shown, outside, by_t, by_question = [0.0] * 720, 0, 0, 0, 0
+    for seed in range(200):
+        luck = np.tile(np.repeat(rng.normal(0, 1, 30), 8), 3)
+        b = (luck + rng.normal(0, 1, 720)).tolist()
+        macro = rows_of(zeros, b, langs, seed, units, resamples=200)[MACRO]
+        assert macro.p_t is not None
+        shown += macro.verdict != "no difference shown"
+        outside += not macro.ci_low <= 0 <= macro.ci_high
+        by_t += macro.p_t < 0.05
+        by_question += rows_of(zeros, b, langs, seed, resamples=200)[MACRO].verdict != "no difference shown"
+    # 5 % of 200 are 10, give or take 3; a percentile interval of thirty is a little too short
+    assert 2 <= shown <= 20
+    assert 2 <= by_t <= 20
+    assert 2 <= outside <= 26
+    assert by_question > 100
+
+
+def test_of_one_language_the_macro_row_is_that_language() -> None:
+    rng = np.random.default_rng(16)
+    a, b = rng.random(40).tolist(), rng.random(40).tolist()
+    [found, macro] = rows_of(a, b, ["fi"] * 40, units=[str(row // 2) for row in range(40)]).values()
+    assert macro == found.model_copy(update={"p_holm": None})
+
+
+def test_the_order_of_questions_and_names_of_passages_elsewhere_change_nothing() -> None:
+    rng = np.random.default_rng(17)
+    a, b = rng.integers(0, 2, 60).astype(float).tolist(), rng.integers(0, 2, 60).astype(float).tolist()
+    langs, units = ["ar"] * 30 + ["fi"] * 30, [str(row % 30 // 3) for row in range(60)]
+    rows = rows_of(a, b, langs, seed=3, units=units)
+    assert rows == rows_of(a, b, langs, seed=3, units=units)
+    assert rows == rows_of(a[::-1], b[::-1], langs[::-1], seed=3, units=units[::-1])
+    only = rows_of(a[30:], b[30:], langs[30:], seed=3, units=units[30:])["fi"]
+    assert rows["fi"].model_copy(update={"p_holm": only.p_holm, "verdict": only.verdict}) == only
