@@ -36,7 +36,7 @@ ARG EXTRAS="offline evaluate demo"
 # PyPI's torch for Linux brings gigabytes of CUDA, of which export needs nothing
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python -m pip --python /opt/xqg install --no-compile --no-deps --index-url ${TORCH_INDEX} torch -c constraints.txt
+    PIP_INDEX_URL=${TORCH_INDEX} python -m pip --python /opt/xqg install --no-compile --no-deps torch -c constraints.txt
 RUN python requirements.py ${EXTRAS} > offline.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m pip --python /opt/xqg install --no-compile -r offline.txt -c constraints.txt
