@@ -1,5 +1,7 @@
 """A Qdrant server, over gRPC unless told otherwise."""
 
+import logging
+import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -15,6 +17,8 @@ from app.index.filters import Condition
 from app.index.protocol import Live
 from app.passages import METADATA_KEY, QUERIES_KEY, Hit, Passage, from_payload, point_id
 from app.vectors import Vectors
+
+_LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -37,17 +41,26 @@ _RESCORED = models.SearchParams(quantization=models.QuantizationSearchParams(res
 _WITHOUT_QUERIES = models.PayloadSelectorExclude(exclude=[QUERIES_KEY])
 
 
+def warn_of_open_key(url: str, access: ServerAccess) -> None:
+    """Log that the key will be sent unencrypted, if it will."""
+    if access.api_key and url.startswith("http:"):
+        _LOG.warning("the key goes to %s unencrypted: let nobody else into that network, or use https", url)
+
+
 def connect(url: str, access: ServerAccess) -> AsyncQdrantClient:
     """A client; it connects with its first call."""
-    return AsyncQdrantClient(
-        url=url,
-        api_key=access.api_key,
-        prefer_grpc=access.grpc_port > 0,
-        grpc_port=access.grpc_port,
-        grpc_options=dict(_GRPC_OPTIONS),
-        timeout=max(1, round(access.timeout_s)),
-        check_compatibility=False,  # it would ask from a thread of its own, and only to warn
-    )
+    with warnings.catch_warnings():
+        # told once, by warn_of_open_key, and not with every client
+        warnings.filterwarnings("ignore", "Api key is used with an insecure connection")
+        return AsyncQdrantClient(
+            url=url,
+            api_key=access.api_key,
+            prefer_grpc=access.grpc_port > 0,
+            grpc_port=access.grpc_port,
+            grpc_options=dict(_GRPC_OPTIONS),
+            timeout=max(1, round(access.timeout_s)),
+            check_compatibility=False,  # it would ask from a thread of its own, and only to warn
+        )
 
 
 class ServerIndex:

@@ -4,7 +4,7 @@ from qdrant_client import AsyncQdrantClient
 
 from app.index import ServerAccess, server
 from app.index.protocol import Live
-from app.index.server import ServerIndex, connect
+from app.index.server import ServerIndex, connect, warn_of_open_key
 
 
 class ServerSource:
@@ -19,6 +19,7 @@ class ServerSource:
         self._alias = alias
         self._access = access
         self._client: AsyncQdrantClient | None = None
+        warn_of_open_key(url, access)
 
     async def look(self) -> Live:
         if self._client is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from app.index import IndexLocation, ServerAccess
-from app.index.server import connect
+from app.index.server import connect, warn_of_open_key
 from offline.writers.edge_store import EdgeStore
 from offline.writers.protocol import CollectionStore, CollectionWriter, Quantization, Storage
 from offline.writers.server_store import ServerStore
@@ -55,5 +55,6 @@ def open_store(
     """
     if location.folder is not None:
         return EdgeStore(location.folder, storage)
+    warn_of_open_key(str(location.url), access)
     client = connect(str(location.url), access)
     return ServerStore(client, state, storage, console, uploads.parallel or 4, uploads.retry_s)

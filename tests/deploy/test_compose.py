@@ -121,8 +121,15 @@ def test_our_images_are_stages_of_the_dockerfile_and_all_others_are_pinned(servi
             assert service["build"]["target"] in stages()
             assert (DEPLOY / service["build"]["context"] / "Dockerfile").is_file()
             assert service["image"].startswith(f"xqg-{service['build']['target']}:")
-        else:
+        elif not service["image"].startswith("xqg-"):
             assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), service["image"]
+
+
+def test_our_images_are_built_once_and_asked_of_no_registry(services: dict[str, dict[str, Any]]) -> None:
+    ours = [service for service in services.values() if service["image"].startswith("xqg-")]
+    assert {service["pull_policy"] for service in ours} == {"never"}
+    built = [service["image"] for service in ours if "build" in service]
+    assert sorted(built) == sorted({service["image"] for service in ours})
 
 
 def test_a_gpu_image_is_not_taken_for_the_other(services: dict[str, dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import logging
 import shutil
 import subprocess
 import sys
@@ -203,11 +204,19 @@ async def test_what_asking_again_cannot_mend_is_said_at_once(
 
 async def test_a_key_that_is_wrong_is_said_and_the_right_one_works(stub: QdrantStub, request_: LoadRequest) -> None:
     stub.api_key = "right"
-    with pytest.warns(UserWarning, match="insecure"), pytest.raises(ConfigurationError, match="refuses the key"):
+    with pytest.raises(ConfigurationError, match="refuses the key"):
         await load(replace(request_, access=replace(REST, api_key="wrong")), QUIET)
-    with pytest.warns(UserWarning, match="insecure"):
-        await load(replace(request_, access=replace(REST, api_key="right")), QUIET)
+    await load(replace(request_, access=replace(REST, api_key="right")), QUIET)
     check_whole(stub)
+
+
+async def test_a_key_that_is_sent_unencrypted_is_warned_of_once(
+    stub: QdrantStub, request_: LoadRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    stub.api_key = "right"
+    await load(replace(request_, access=replace(REST, api_key="right")), QUIET)
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert told == [f"the key goes to {stub.url} unencrypted: let nobody else into that network, or use https"]
 
 
 async def test_a_server_that_dies_and_comes_back_is_waited_for(stub: QdrantStub, request_: LoadRequest) -> None:

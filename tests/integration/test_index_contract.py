@@ -22,10 +22,7 @@ from offline.writers import EdgeStore, ServerStore, Storage
 from tests.contracts import IDENTITY, contract
 from tests.filled import PASSAGES, VECTORS, Engine, fill
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning"),
-    pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection:UserWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
 
 QUIET = Console(quiet=True)
 ALONG_FIRST = np.array([1, 0, 0, 0], np.float32)
