@@ -126,7 +126,7 @@ async def roll_back(store: CollectionStore, alias: str, to: str | None) -> tuple
 
     Raises:
         ConfigurationError: there is no such build.
-        RunConflict: it is not complete, or another process has it open.
+        RunConflict: it is not complete.
         VerificationError: it does not hold as many passages as it should.
     """
     found = await builds(store, alias)
@@ -144,25 +144,33 @@ async def roll_back(store: CollectionStore, alias: str, to: str | None) -> tuple
             )
         chosen = earlier[0]
     if not chosen.live:
-        await _check_whole(store, chosen)
+        await check_whole(store, chosen.collection, chosen.contract)
         await store.publish(alias, chosen.collection)
     return live, chosen
 
 
-async def _check_whole(store: CollectionStore, build: Build) -> None:
-    if build.contract is None or not build.complete:
-        raise RunConflict(f"{build.collection} is not complete, so it cannot be live; finish its load")
-    writer = await store.reopen(build.collection, build.contract)
+async def check_whole(store: CollectionStore, collection: str, contract: IndexContract | None) -> None:
+    """Count a build before it goes live; one that a service has open was counted by that service.
+
+    Raises:
+        RunConflict: it is not complete.
+        VerificationError: it is damaged, or does not hold as many passages as it should.
+    """
+    if contract is None or not contract.complete:
+        raise RunConflict(f"{collection} is not complete, so it cannot be live; finish its load")
+    try:
+        writer = await store.reopen(collection, contract)
+    except RunConflict:
+        return
     if writer is None:
-        raise VerificationError(f"{build.collection} is damaged; load its vectors with --rebuild")
+        raise VerificationError(f"{collection} is damaged; load its vectors with --rebuild")
     try:
         count = await writer.count()
     finally:
         await writer.close()
-    if count != build.contract.passages:
+    if count != contract.passages:
         raise VerificationError(
-            f"{build.collection} holds {count:,} passages instead of {build.contract.passages:,}; "
-            "load its vectors with --rebuild"
+            f"{collection} holds {count:,} passages instead of {contract.passages:,}; load its vectors with --rebuild"
         )
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from app.errors import RunConflict, VerificationError
 from app.index import IndexContract, IndexLocation
-from offline.builds import Target, choose
+from offline.builds import Target, check_whole, choose
 from offline.evaluate import needing_extra
 from offline.filling import Filling, FusedRun, fill, verify_count, verify_shards
 from offline.load_request import (
@@ -87,6 +87,7 @@ async def load_into(
             live = await store.live(request.collection)
             target = await choose(store, collection_name(request, manifest), live, request.rebuild)
             if target.whole is not None and not request.rebuild:
+                await check_whole(store, target.whole, await store.contract(target.whole))
                 if target.whole != live:
                     await store.publish(request.collection, target.whole)
                 console.print(f"{request.collection} -> {target.whole}: loaded before, live now")

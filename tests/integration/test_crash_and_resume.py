@@ -16,7 +16,7 @@ import qdrant_edge
 from rich.console import Console
 
 from app.bundle import Bundle
-from app.errors import NotReady
+from app.errors import NotReady, VerificationError
 from app.index import IndexContract
 from app.index.edge import EdgeIndex
 from offline.embed import EmbedRequest, embed
@@ -207,6 +207,9 @@ async def test_a_damaged_index_is_rebuilt_beside_itself_and_stays_replaced(
     next(first.glob("shard/segments/*/segment.json")).write_text("damaged")
     with pytest.raises(NotReady, match="load with --rebuild"):
         EdgeIndex.open(tmp_path / "i", "passages")
+    believed = run_offline(*command)
+    assert (believed.returncode, believed.stdout) == (VerificationError.exit_code, "")
+    assert "is damaged; load its vectors with --rebuild" in believed.stderr
     rebuilt = run_offline(*command, "--rebuild")
     assert rebuilt.returncode == 0, rebuilt.stderr
     assert (tmp_path / "i" / "passages").resolve().name == f"{first.name}-2"
@@ -224,3 +227,30 @@ def test_an_unfinished_run_is_not_loaded(vectors: Path, tmp_path: Path, run_offl
     assert failed.returncode == 4
     assert "lacks 1 of 4 shards, the first with the passages 10001 to 15000" in failed.stderr
     assert not (tmp_path / "i" / "passages").exists()
+
+
+def test_what_lost_its_passages_is_not_made_live_again(vectors: Path, tmp_path: Path, run_offline: Offline) -> None:
+    def run(alpha: float) -> subprocess.CompletedProcess[str]:
+        return run_offline("load", "--vectors", vectors, "--index", f"edge:{tmp_path / 'i'}", "--alpha", alpha)
+
+    run(0.05)
+    lost = (tmp_path / "i" / "passages").resolve()
+    run(0.01)
+    shutil.rmtree(lost / "shard")
+    back = run(0.05)
+    assert back.returncode == VerificationError.exit_code
+    assert "load its vectors with --rebuild" in back.stderr
+    assert (tmp_path / "i" / "passages").resolve() != lost
+
+
+async def test_a_build_that_a_service_has_open_is_gone_back_to(
+    vectors: Path, tmp_path: Path, run_offline: Offline
+) -> None:
+    index = f"edge:{tmp_path / 'i'}"
+    run_offline("load", "--vectors", vectors, "--index", index, "--alpha", 0.05)
+    serving = EdgeIndex.open(tmp_path / "i", "passages")
+    run_offline("load", "--vectors", vectors, "--index", index, "--alpha", 0.01)
+    back = run_offline("rollback", "--index", index)
+    assert back.returncode == 0, back.stderr
+    assert (tmp_path / "i" / "passages").resolve().name == serving.collection
+    await serving.close()
