@@ -53,6 +53,8 @@ class ServiceClient:
             raise ConfigurationError(f"--service {address.url}: {error}; {_ADDRESS}") from error
         if self._http.base_url.scheme not in ("http", "https") or not self._http.base_url.host:
             raise ConfigurationError(f"--service {address.url}: {_ADDRESS}")
+        if self._http.base_url.userinfo:  # reports show the address
+            raise ConfigurationError("--service holds a password; give a key in XQG_CLIENT_KEY, not in the address")
         self._at_once = asyncio.Semaphore(address.at_once)
 
     async def __aenter__(self) -> Self:

@@ -285,6 +285,12 @@ async def test_a_key_that_no_header_can_carry_is_refused() -> None:
         await info_of(ServiceAddress("http://localhost", "schlüssel"))
 
 
+async def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigurationError, match="holds a password; give a key in XQG_CLIENT_KEY") as refused:
+        await info_of(ServiceAddress("http://name:secret@localhost"))
+    assert "secret" not in str(refused.value)
+
+
 async def test_nobody_there_is_said_when_the_patience_is_over() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
