@@ -103,7 +103,10 @@ class Evaluation:
             [RetrievedPassage(docid=docids[row], score=score) for row, score in zip(rows, given, strict=True)]
             for rows, given in zip(ranking.rows.tolist(), ranking.scores.tolist(), strict=True)
         ]
-        return self._system(embedded, name, fusion, scores, top), ranking
+        system = self._system(embedded, name, fusion, scores, top)
+        early = self.judge.ended_early(ranking)
+        words = [f"too few hits for {metric} in {count:,} questions" for metric, count in early.items()]
+        return system.model_copy(update={"description": "; ".join([system.description, *words])}), ranking
 
     def _system(
         self,

@@ -7,7 +7,9 @@ from app.errors import ConfigurationError
 from offline.evaluate.dataset import Dataset
 from offline.evaluate.metrics.answers import (
     ANSWER_METRICS,
+    TOKENS,
     answer_scores,
+    first_tokens,
     holds_answer_alone,
     span_answers,
     word_tokens,
@@ -71,6 +73,23 @@ class Judge:
             ]
             scores |= {name: [one[name] for one in each] for name in metrics if name in ANSWER_METRICS}
         return {name: scores[name] for name in metrics}
+
+    def ended_early(self, ranking: Ranking) -> dict[str, int]:
+        """Metric to how many questions' hits hold fewer tokens than it reads, where there are such.
+
+        They have less text to find an answer in than the metric's name promises: more hits would help.
+        """
+        read = [name for name in self.compared if name in TOKENS]
+        if not read or ranking.rows.shape[1] >= len(self._docids):  # no more hits to be had
+            return {}
+        most = max(TOKENS[name] for name in read)
+        held = [
+            len(first_tokens((self._texts[row] for row in rows), most))
+            for rows, answers in zip(ranking.rows.tolist(), self._answers, strict=True)
+            if span_answers(answers)
+        ]
+        early = {name: sum(tokens < TOKENS[name] for tokens in held) for name in read}
+        return {name: count for name, count in early.items() if count}
 
     def ranks(self, ranking: Ranking) -> list[int | None]:
         """Rank, from 1, of each question's first passage that answers it; None where none of the hits does.

@@ -78,3 +78,15 @@ def test_a_metric_that_the_dataset_knows_nothing_of_is_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match=problem):
         Judge(dataclasses.replace(BOTH, questions=questions), asked)
+
+
+def test_hits_that_hold_fewer_tokens_than_a_metric_reads_are_counted() -> None:
+    long = Passage("long", "", "word " * 2_500)
+    judge = Judge(dataclasses.replace(BOTH, passages=[*PASSAGES, long]))
+
+    def early(*rows: int) -> dict[str, int]:
+        return judge.ended_early(Ranking(np.array([rows] * 3), np.zeros((3, len(rows)), np.float32)))
+
+    assert early(0, 1) == {"R@2kt": 2, "R@5kt": 2}, "a yes/no question has no answer to find"
+    assert early(0, 3) == {"R@5kt": 2}
+    assert early(3, 0, 1, 2) == {}, "all passages are hits"
