@@ -1,5 +1,6 @@
 """Alert rules, dashboard and runbook: of metrics that exist, about one another."""
 
+import inspect
 import itertools
 import json
 import re
@@ -14,10 +15,10 @@ import typer.main
 import yaml
 
 from app.errors import PROBLEMS
+from app.index.circuit import Circuit
 from app.settings import Settings
 from offline.__main__ import cli
 from tests.conftest import ROOT
-from tests.deploy.manifests import of_kind, template
 from tests.deploy.promql import Exposed, exposed, names, problems
 
 DEPLOY = ROOT / "deploy"
@@ -131,22 +132,46 @@ def test_promtool_accepts_the_rules_and_their_tests_pass(command: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_limits_in_the_rules_are_those_of_settings_and_manifests() -> None:
-    by_name = {alert["alert"]: alert for alert in ALERTS}
-    limit = Settings.model_fields["max_queue_tokens"].default
-    assert by_name["XqgQueueNearlyFull"]["expr"].endswith(f"> {0.75 * limit:.0f}")
-    assert f"({limit:,})" in by_name["XqgQueueNearlyFull"]["annotations"]["description"]
-    (deployment,) = of_kind("overlays/cpu", "Deployment")
-    (container,) = template(deployment)["spec"]["containers"]
-    assert container["resources"]["limits"]["memory"] == "2Gi"
-    assert by_name["XqgMemoryHigh"]["expr"].endswith(f"> 0.8 * {2 * 1024**3}")
+def test_no_rule_names_a_limit_that_a_deployment_may_set_otherwise() -> None:
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    numbers = {default: name for name, default in defaults.items() if isinstance(default, int) and default >= 100}
+    assert 8192 in numbers
+    for alert in ALERTS:
+        text = " ".join([alert["expr"], *alert["annotations"].values()])
+        named = {float(number.replace(",", "")) for number in re.findall(r"\d(?:[\d,.]*\d)?", text)}
+        assert not named & numbers.keys(), alert["alert"]
+        assert max(named, default=0) < 1024, f"{alert['alert']} names an amount of memory"
 
 
-def test_the_runbook_gives_the_memory_rule_for_the_limit_of_the_gpu_overlay() -> None:
-    (deployment,) = of_kind("overlays/gpu", "Deployment")
-    (container,) = template(deployment)["spec"]["containers"]
-    gibibytes = int(container["resources"]["limits"]["memory"].removesuffix("Gi"))
-    assert f"`> 0.8 * {gibibytes * 1024**3}`" in section("XqgMemoryHigh")
+@pytest.mark.parametrize(
+    ("taken", "limit"),
+    [
+        ("xqg_queue_tokens", "xqg_queue_tokens_limit"),
+        ("process_resident_memory_bytes", "xqg_memory_limit_bytes"),
+        ("process_open_fds", "process_max_fds"),
+    ],
+)
+def test_what_has_a_limit_is_shown_and_alerts_beside_it(taken: str, limit: str) -> None:
+    panels = [{name for each in expressions_of(panel) for name in names(each)} for panel in PANELS]
+    assert [panel for panel in panels if taken in panel] == [{taken, limit}]
+    rules = [names(alert["expr"]) for alert in ALERTS]
+    assert [rule for rule in rules if taken in rule] == [{taken, limit}]
+
+
+def test_defaults_that_the_runbook_names_are_those_of_the_settings() -> None:
+    named = re.findall(r"`XQG_(\w+)` \(([\d,.]+)(?: s)?\)", " ".join(RUNBOOK.read_text().split()))
+    assert named
+    for name, default in named:
+        assert float(default.replace(",", "")) == Settings.model_fields[name.lower()].default
+
+
+def test_the_failures_that_open_the_circuit_are_as_many_as_rules_and_runbook_say() -> None:
+    circuit = inspect.signature(Circuit).parameters
+    assert (circuit["failures"].default, circuit["pause_s"].default) == (5, 2)
+    (alert,) = (alert for alert in ALERTS if alert["alert"] == "XqgIndexFailing")
+    assert alert["annotations"]["description"].startswith("Five calls in a row failed")
+    assert "Five calls to Qdrant failed in a row" in section("XqgIndexFailing")
+    assert "a probe tries every two seconds" in section("XqgIndexFailing")
 
 
 def test_the_runbook_tells_of_every_problem_that_is_a_server_error() -> None:
