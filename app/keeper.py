@@ -86,6 +86,11 @@ class IndexKeeper:
         """Whether the open index failed so often that it is left alone for a moment."""
         return self._serving is not None and self._serving.index.is_failing
 
+    @property
+    def calls_in_flight(self) -> int:
+        """Calls that wait for the open index's answer."""
+        return 0 if self._serving is None else self._serving.index.calls_in_flight
+
     @contextmanager
     def lease(self) -> Iterator[PassageIndex]:
         """The open index, which stays open until the lease ends, whatever the alias does.

@@ -83,6 +83,7 @@ def create_app(settings: Settings, index_wait_s: float = START_WAIT_S) -> FastAP
     metrics = Metrics()
     shown = {"source", "fingerprint", "precision", "engine", "arithmetic", "device"}
     metrics.encoder.info(encoder_info(encoder).model_dump(include=shown))
+    metrics.queue_tokens_limit.set(settings.max_queue_tokens)
     key = settings.qdrant_api_key
     access = ServerAccess(key.get_secret_value() if key else None, settings.qdrant_grpc_port, settings.timeout_s)
 
@@ -106,6 +107,7 @@ def create_app(settings: Settings, index_wait_s: float = START_WAIT_S) -> FastAP
         metrics.follow(lambda: keeper.index if keeper.is_open else None)
         metrics.index_refused.set_function(lambda: keeper.refused is not None)
         metrics.index_failing.set_function(lambda: keeper.is_failing)
+        metrics.index_calls_in_flight.set_function(lambda: keeper.calls_in_flight)
         parts.push_async_callback(batcher.close)
         batcher.start()
         parts.push_async_callback(keeper.close)

@@ -20,6 +20,7 @@ from app import __version__
 from app.errors import PROBLEMS
 from app.index import PassageIndex
 from app.languages import LABELS
+from app.memory import memory_limit_bytes
 from app.retriever import SearchResult
 
 _STAGES = ("queue", "tokenize", "encode", "search", "total")
@@ -42,6 +43,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
+        self.registry.register(_MemoryLimitCollector())
         build = Info("xqg_build", "The version that runs", registry=self.registry)
         build.info({"version": __version__, "python": platform.python_version()})
         self.encoder = Info("xqg_encoder", "The encoder, its engine and its device", registry=self.registry)
@@ -53,6 +55,9 @@ class Metrics:
         )
         self.index_failing = Gauge(
             "xqg_index_failing", "1 while the Qdrant server is left alone for its failures", registry=self.registry
+        )
+        self.index_calls_in_flight = Gauge(
+            "xqg_index_calls_in_flight", "Calls that wait for the Qdrant server's answer", registry=self.registry
         )
 
         self._requests = self._counter(
@@ -99,6 +104,9 @@ class Metrics:
             "xqg_dropped_queries_total", "Queries whose caller went away before they were embedded"
         )
         self._queue_tokens = Gauge("xqg_queue_tokens", "Tokens waiting to be embedded", registry=self.registry)
+        self.queue_tokens_limit = Gauge(
+            "xqg_queue_tokens_limit", "Tokens that may wait; beyond it searches are refused", registry=self.registry
+        )
         self._queue_queries = Gauge("xqg_queue_queries", "Queries waiting to be embedded", registry=self.registry)
 
     def follow(self, index_in_use: Callable[[], PassageIndex | None]) -> None:
@@ -176,3 +184,18 @@ class _IndexCollector(Collector):
             passages.add_metric([], contract.passages)
         yield info
         yield passages
+
+
+class _MemoryLimitCollector(Collector):
+    """Reads the limit when scraped, as memory itself is: engines change it under a running container.
+
+    Where there is none, there is no sample, and what divides by it has no result; 0 or infinity would
+    be a limit that is always, or never, reached.
+    """
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        limit = GaugeMetricFamily("xqg_memory_limit_bytes", "Memory that the container may use, where it is limited")
+        limit_bytes = memory_limit_bytes()
+        if limit_bytes is not None:
+            limit.add_metric([], limit_bytes)
+        yield limit

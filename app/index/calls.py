@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import grpc
@@ -93,6 +94,12 @@ class Reader:
     def __init__(self, circuit: Circuit, timeout_s: float) -> None:
         self._circuit = circuit
         self._timeout_s = timeout_s
+        self._in_flight = 0
+
+    @property
+    def calls_in_flight(self) -> int:
+        """Calls that were let through and have not ended; one that is tried again is one."""
+        return self._in_flight
 
     @property
     def is_failing(self) -> bool:
@@ -118,7 +125,7 @@ class Reader:
             left_s = min(left_s, deadline - asyncio.get_running_loop().time() - _TO_ANSWER_S)
         if left_s <= 0:
             raise DeadlineExceeded("no time was left to ask the index; ask again later")
-        with self._circuit.attempt() as attempt:
+        with self._circuit.attempt() as attempt, self._counted():
             try:
                 async with asyncio.timeout(left_s):
                     answer = await _with_retries(ask)
@@ -135,6 +142,14 @@ class Reader:
                 raise
             attempt.answered()
             return answer
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
 
 
 async def _with_retries(ask: Callable[[], Awaitable[T]]) -> T:

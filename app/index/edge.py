@@ -49,6 +49,7 @@ class EdgeIndex:
     """
 
     is_failing = False  # nobody to leave alone: the engine is in this process
+    calls_in_flight = 0  # each has ended before anybody can look
 
     def __init__(self, collection: str, contract: IndexContract, shard: qdrant_edge.EdgeShard) -> None:
         self._collection = collection

@@ -28,6 +28,10 @@ class PassageIndex(Protocol):
     def is_failing(self) -> bool:
         """Whether the engine failed so often that it is left alone for a moment."""
 
+    @property
+    def calls_in_flight(self) -> int:
+        """Calls that wait for the engine's answer."""
+
     async def query(
         self,
         vector: Vectors,

@@ -137,6 +137,10 @@ class ServerIndex:
     def is_failing(self) -> bool:
         return self._read.is_failing
 
+    @property
+    def calls_in_flight(self) -> int:
+        return self._read.calls_in_flight
+
     def check_available(self) -> None:
         self._read.check()
 

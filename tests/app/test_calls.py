@@ -134,3 +134,26 @@ async def test_a_caller_who_goes_away_is_no_failure_and_leaves_no_probe_behind()
     await go_away()  # as the probe
     assert await reader(Server()) == "answer"
     assert not circuit.is_open
+
+
+async def test_calls_under_way_are_counted_until_they_end_in_whatever_way() -> None:
+    circuit = Circuit(failures=3, pause_s=60)
+    reader = Reader(circuit, 60)
+    waiting = [asyncio.create_task(reader(hang)) for _ in range(2)]
+    late = asyncio.create_task(reader(hang, asyncio.get_running_loop().time() + 0.1))
+    await asyncio.sleep(0)
+    assert reader.calls_in_flight == 3
+    with pytest.raises(DeadlineExceeded):
+        await late
+    assert reader.calls_in_flight == 2
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert reader.calls_in_flight == 0
+    assert await reader(Server()) == "answer"
+    for _ in range(3):
+        with pytest.raises(IndexUnavailable):
+            await reader(Server(status(504)))
+    with pytest.raises(IndexUnavailable, match="left alone"):  # refused, and so never under way
+        await reader(Server())
+    assert reader.calls_in_flight == 0

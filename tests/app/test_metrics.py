@@ -1,7 +1,9 @@
 """Metrics: what an operator's queries may rely on, read as Prometheus reads it."""
 
+import functools
 import socket
 import urllib.parse
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,8 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.errors import PROBLEMS
 from app.languages import LABELS, LANGUAGES, language_label
+from app.memory import memory_limit_bytes
 from app.metrics import Metrics
 from app.retriever import SearchResult
+from app.settings import Settings
 from tests.conftest import SMALL_PASSAGES
 from tests.contracts import contract
 
@@ -144,6 +148,26 @@ def test_a_running_service_says_what_it_runs(client: httpx.Client) -> None:
     (encoder,) = (labels for name, labels in samples(text) if name == "xqg_encoder_info")
     assert dict(encoder)["engine"] == client.get("/v1/info").json()["encoder"]["engine"]
     assert value(text, "xqg_request_seconds_count", route="/v1/search", status="200") >= 1
+
+
+def test_a_running_service_tells_the_limits_that_it_has(client: httpx.Client) -> None:
+    present = samples(client.get("/metrics").text)
+    assert present[("xqg_queue_tokens_limit", frozenset())] == Settings.model_fields["max_queue_tokens"].default
+    assert present.get(("xqg_memory_limit_bytes", frozenset())) == memory_limit_bytes()
+
+
+def test_a_memory_limit_is_told_as_it_is_now_and_not_at_all_where_there_is_none(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("app.metrics.memory_limit_bytes", functools.partial(memory_limit_bytes, tmp_path))
+
+    def told() -> float | None:
+        return samples(client.get("/metrics").text).get(("xqg_memory_limit_bytes", frozenset()))
+
+    assert told() is None
+    for content, expected in (("2147483648", 2 * 1024**3), ("4294967296", 4 * 1024**3), ("max", None)):
+        (tmp_path / "memory.max").write_text(content + "\n")
+        assert told() == expected
 
 
 def test_an_answer_carries_its_timings_for_a_browser_too(client: httpx.Client) -> None:

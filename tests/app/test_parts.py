@@ -1,4 +1,4 @@
-"""The small parts: languages, passages, cores, settings, errors."""
+"""The small parts: languages, passages, cores, memory, settings, errors."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from app.cores import usable_cores
 from app.errors import ConfigurationError, problem_of
 from app.index import IndexLocation
 from app.languages import CODES, normalise_tag
+from app.memory import memory_limit_bytes
 from app.passages import Passage, from_payload, point_id, to_payload
 from app.settings import Settings
 
@@ -64,6 +65,24 @@ def test_without_a_quota_the_scheduler_mask_counts(
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content + "\n")
     assert usable_cores(tmp_path) == 8
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        pytest.param({"memory.max": "2147483648"}, 2 * 1024**3, id="v2"),
+        pytest.param({"memory/memory.limit_in_bytes": "536870912"}, 512 * 1024**2, id="v1"),
+        pytest.param({"memory.max": "max"}, None, id="v2, no limit"),
+        pytest.param({"memory/memory.limit_in_bytes": str(2**63 - 4096)}, None, id="v1, no limit"),
+        pytest.param({"memory/memory.limit_in_bytes": str(2**63 - 65536)}, None, id="v1, no limit, large pages"),
+        pytest.param({}, None, id="no container"),
+    ],
+)
+def test_memory_is_what_the_container_may_use(tmp_path: Path, files: dict[str, str], expected: int | None) -> None:
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content + "\n")
+    assert memory_limit_bytes(tmp_path) == expected
 
 
 def test_settings_name_the_variable_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

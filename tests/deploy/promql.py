@@ -18,8 +18,11 @@ _OPEN_ENDED = {"instance", "status"}
 
 
 def exposed(text: str) -> Exposed:
+    """What a scrape holds; a gauge without a sample, as a limit that is not set here, has no labels of its own."""
     found: Exposed = defaultdict(dict)
     for family in text_string_to_metric_families(text):
+        if family.type == "gauge" and not family.samples:
+            found[family.name] = {label: set(values) for label, values in TARGET_LABELS.items()}
         for sample in family.samples:
             for label, value in {"job": "xqg", **sample.labels}.items():
                 found[sample.name].setdefault(label, set()).add(value)

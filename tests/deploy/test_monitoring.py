@@ -1,36 +1,20 @@
-"""Alert rules, dashboard and runbook: of metrics that exist, about one another."""
+"""Alert rules and dashboard: of metrics that exist, and about one another."""
 
 import itertools
-import json
 import re
-import shlex
 import shutil
 import subprocess
 from typing import Any
 
 import httpx
 import pytest
-import typer.main
 import yaml
 
-from app.errors import PROBLEMS
 from app.settings import Settings
-from offline.__main__ import cli
-from tests.conftest import ROOT
-from tests.deploy.manifests import of_kind, template
+from tests.deploy.monitoring import ALERTS, DASHBOARD, DEPLOY, PANELS, RECORDED, RULES, RULES_TEST, expressions_of
 from tests.deploy.promql import Exposed, exposed, names, problems
 
-DEPLOY = ROOT / "deploy"
-RULES = DEPLOY / "prometheus" / "rules.yaml"
-RULES_TEST = DEPLOY / "prometheus" / "rules_test.yaml"
-RUNBOOK = DEPLOY / "runbook.md"
-GROUPS = yaml.safe_load(RULES.read_text())["groups"]
-RECORDED = [rule for group in GROUPS for rule in group["rules"] if "record" in rule]
-ALERTS = [rule for group in GROUPS for rule in group["rules"] if "alert" in rule]
-DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "xqg.json").read_text())
-PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 BUILT_IN_PANELS = {"stat", "timeseries", "heatmap", "table", "state-timeline"}
-MACROS = {"$__rate_interval": "5m", "$instance": ".*", "$lang": ".*"}
 
 
 @pytest.fixture(scope="module")
@@ -47,16 +31,6 @@ def known(client: httpx.Client) -> Exposed:
         found[rule["record"]] = {label: {"xqg"} if label == "job" else set() for label in level}
         if "stage" in level:
             found[rule["record"]]["stage"] = found["xqg_stage_seconds_bucket"]["stage"]
-    return found
-
-
-def expressions_of(panel: dict[str, Any]) -> list[str]:
-    found = []
-    for target in panel["targets"]:
-        expression = target["expr"]
-        for macro, value in MACROS.items():
-            expression = expression.replace(macro, value)
-        found.append(expression)
     return found
 
 
@@ -106,16 +80,6 @@ def test_every_alert_says_how_bad_what_and_where_to_read_on() -> None:
         assert alert["annotations"]["runbook_url"] == f"deploy/runbook.md#{alert['alert'].lower()}"
 
 
-def section(alert: str) -> str:
-    """What the runbook says of it."""
-    return RUNBOOK.read_text().split(f"### {alert}\n")[1].split("\n### ")[0]
-
-
-def test_the_runbook_has_every_alert_and_no_other() -> None:
-    headings = re.findall(r"(?m)^### (Xqg\w+)$", RUNBOOK.read_text())
-    assert headings == [alert["alert"] for alert in ALERTS]  # and in the same order
-
-
 def test_every_alert_has_a_test_that_raises_it() -> None:
     tests = yaml.safe_load(RULES_TEST.read_text())["tests"]
     cases = [case for test in tests for case in test.get("alert_rule_test", [])]
@@ -131,27 +95,30 @@ def test_promtool_accepts_the_rules_and_their_tests_pass(command: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_limits_in_the_rules_are_those_of_settings_and_manifests() -> None:
-    by_name = {alert["alert"]: alert for alert in ALERTS}
-    limit = Settings.model_fields["max_queue_tokens"].default
-    assert by_name["XqgQueueNearlyFull"]["expr"].endswith(f"> {0.75 * limit:.0f}")
-    assert f"({limit:,})" in by_name["XqgQueueNearlyFull"]["annotations"]["description"]
-    (deployment,) = of_kind("overlays/cpu", "Deployment")
-    (container,) = template(deployment)["spec"]["containers"]
-    assert container["resources"]["limits"]["memory"] == "2Gi"
-    assert by_name["XqgMemoryHigh"]["expr"].endswith(f"> 0.8 * {2 * 1024**3}")
+def test_no_rule_names_a_limit_that_a_deployment_may_set_otherwise() -> None:
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    numbers = {default: name for name, default in defaults.items() if isinstance(default, int) and default >= 100}
+    assert 8192 in numbers
+    for alert in ALERTS:
+        text = " ".join([alert["expr"], *alert["annotations"].values()])
+        named = {float(number.replace(",", "")) for number in re.findall(r"\d(?:[\d,.]*\d)?", text)}
+        assert not named & numbers.keys(), alert["alert"]
+        assert max(named, default=0) < 1024, f"{alert['alert']} names an amount of memory"
 
 
-def test_the_runbook_gives_the_memory_rule_for_the_limit_of_the_gpu_overlay() -> None:
-    (deployment,) = of_kind("overlays/gpu", "Deployment")
-    (container,) = template(deployment)["spec"]["containers"]
-    gibibytes = int(container["resources"]["limits"]["memory"].removesuffix("Gi"))
-    assert f"`> 0.8 * {gibibytes * 1024**3}`" in section("XqgMemoryHigh")
-
-
-def test_the_runbook_tells_of_every_problem_that_is_a_server_error() -> None:
-    named = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", section("XqgErrorBudgetBurnsFast")))
-    assert named == {row.slug for row in PROBLEMS.values() if row.status >= 500}
+@pytest.mark.parametrize(
+    ("taken", "limit"),
+    [
+        ("xqg_queue_tokens", "xqg_queue_tokens_limit"),
+        ("process_resident_memory_bytes", "xqg_memory_limit_bytes"),
+        ("process_open_fds", "process_max_fds"),
+    ],
+)
+def test_what_has_a_limit_is_shown_and_alerts_beside_it(taken: str, limit: str) -> None:
+    panels = [{name for each in expressions_of(panel) for name in names(each)} for panel in PANELS]
+    assert [panel for panel in panels if taken in panel] == [{taken, limit}]
+    rules = [names(alert["expr"]) for alert in ALERTS]
+    assert [rule for rule in rules if taken in rule] == [{taken, limit}]
 
 
 def test_rules_look_for_the_job_that_prometheus_scrapes() -> None:
@@ -188,31 +155,3 @@ def test_panels_lie_beside_and_below_one_another() -> None:
             or other["y"] + other["h"] <= one["y"]
         )
         assert apart, (one, other)
-
-
-def commands(text: str) -> list[list[str]]:
-    """Every ``python -m offline`` of a page, as words."""
-    joined = text.replace("\\\n", " ")
-    return [shlex.split(line)[3:] for line in re.findall(r"(?m)^ *\$ (python -m offline .+)$", joined)]
-
-
-def test_commands_of_the_runbook_are_commands_that_exist() -> None:
-    found = commands(RUNBOOK.read_text())
-    assert {name for name, *_ in found} >= {"load", "build", "collections", "rollback", "export"}
-    for name, *arguments in found:
-        command = typer.main.get_command(cli).commands[name]  # type: ignore[attr-defined]
-        command.make_context(name, arguments)  # refuses options that it does not know
-
-
-def test_links_within_the_pages_lead_somewhere() -> None:
-    pages = {page: page.read_text() for page in (RUNBOOK, DEPLOY / "kubernetes" / "README.md")}
-    anchors = {
-        page: {re.sub(r"[^\w -]", "", title).replace(" ", "-").lower() for title in re.findall(r"(?m)^#+ (.+)$", text)}
-        for page, text in pages.items()
-    }
-    for page, text in pages.items():
-        links = re.findall(r"\]\(([^)#\s]*)#([^)]+)\)", text)
-        assert links
-        for path, anchor in links:
-            target = (page.parent / path).resolve() if path else page
-            assert anchor in anchors[target], (page.name, path, anchor)

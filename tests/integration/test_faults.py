@@ -71,14 +71,17 @@ def test_qdrant_refuses_connections(stage: Stage, tally: Tally) -> None:
 
 
 def test_qdrant_hangs(stage: Stage, tally: Tally) -> None:
-    with searching(stage.url, tally, of_one_index):
+    with searching(stage.url, tally, of_one_index, clients=8):
         stage.stub.stage("query", *[Hang(60)] * MANY)
+        until(lambda: stage.metric("xqg_index_calls_in_flight") == 8)  # those whom no histogram knows yet
+        assert stage.metric("xqg_queue_queries") == 0
         until(lambda: tally.refused[504] >= 5)  # each waited for its whole time; then the circuit opens
         until(lambda: tally.refused[503] > 16)
         assert stage.metric("xqg_index_failing") == 1
         stage.stub.mend()
         answers_again(tally)
     assert stage.metric("xqg_index_failing") == 0
+    assert stage.metric("xqg_index_calls_in_flight") == 0
     assert not tally.lost
 
 

@@ -1,0 +1,127 @@
+"""The runbook: about the alerts there are, in words and commands there are."""
+
+import inspect
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+import yaml
+
+from app.errors import PROBLEMS
+from app.index.circuit import Circuit
+from app.settings import Settings
+from offline.__main__ import cli
+from tests.conftest import ROOT
+from tests.deploy.monitoring import ALERTS, DEPLOY, PANELS
+from tests.qdrant_stub import running_stub
+
+RUNBOOK = DEPLOY / "runbook.md"
+
+
+def section(alert: str) -> str:
+    """What the runbook says of it."""
+    return RUNBOOK.read_text().split(f"### {alert}\n")[1].split("\n### ")[0]
+
+
+def test_the_runbook_has_every_alert_and_no_other() -> None:
+    headings = re.findall(r"(?m)^### (Xqg\w+)$", RUNBOOK.read_text())
+    assert headings == [alert["alert"] for alert in ALERTS]  # and in the same order
+
+
+def test_defaults_that_the_runbook_names_are_those_of_the_settings() -> None:
+    named = re.findall(r"`XQG_(\w+)` \(([\d,.]+)(?: s)?\)", " ".join(RUNBOOK.read_text().split()))
+    assert named
+    for name, default in named:
+        assert float(default.replace(",", "")) == Settings.model_fields[name.lower()].default
+
+
+def test_the_failures_that_open_the_circuit_are_as_many_as_rules_and_runbook_say() -> None:
+    circuit = inspect.signature(Circuit).parameters
+    assert (circuit["failures"].default, circuit["pause_s"].default) == (5, 2)
+    (alert,) = (alert for alert in ALERTS if alert["alert"] == "XqgIndexFailing")
+    assert alert["annotations"]["description"].startswith("Five calls in a row failed")
+    assert "Five calls to Qdrant failed in a row" in section("XqgIndexFailing")
+    assert "a probe tries every two seconds" in section("XqgIndexFailing")
+
+
+def test_the_runbook_tells_of_every_problem_that_is_a_server_error() -> None:
+    named = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", section("XqgErrorBudgetBurnsFast")))
+    assert named == {row.slug for row in PROBLEMS.values() if row.status >= 500}
+
+
+def commands(text: str) -> list[list[str]]:
+    """Every ``python -m offline`` of a page, as words."""
+    joined = text.replace("\\\n", " ")
+    return [shlex.split(line)[3:] for line in re.findall(r"(?m)^ *\$ (python -m offline .+)$", joined)]
+
+
+def test_commands_of_the_runbook_are_commands_that_exist() -> None:
+    found = commands(RUNBOOK.read_text())
+    assert {name for name, *_ in found} >= {"load", "build", "collections", "rollback", "export"}
+    for name, *arguments in found:
+        command = typer.main.get_command(cli).commands[name]  # type: ignore[attr-defined]
+        command.make_context(name, arguments)  # refuses options that it does not know
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link may name after its ``#``, as the repository's host makes it of headings."""
+    titles = re.findall(r"(?m)^#+ (.+)$", page.read_text())
+    return {re.sub(r"[^\w -]", "", title).replace(" ", "-").lower() for title in titles}
+
+
+@pytest.mark.parametrize("page", [RUNBOOK, DEPLOY / "README.md", DEPLOY / "kubernetes" / "README.md"])
+def test_links_within_the_pages_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]*)#([^)]+)\)", page.read_text())
+    assert links
+    for path, anchor in links:
+        assert anchor in anchors(page.parent / path if path else page), (path, anchor)
+
+
+def test_words_that_the_runbook_quotes_are_those_of_the_service_and_of_the_dashboard() -> None:
+    alerts = " ".join(RUNBOOK.read_text().split("\n## Alerts\n")[1].split())
+    quoted = set(re.findall(r"(?<![*\w])\*(?! )([^*`]+)(?<! )\*(?![*\w])", alerts))
+    assert len(quoted) > 20
+    source = "".join(path.read_text() for path in sorted((ROOT / "app").rglob("*.py")))
+    titles = {panel["title"] for panel in PANELS}
+    others = {"Pending", "Last State", "API key"}  # kubectl's, and Qdrant's
+    said = {words for words in quoted if all(part in source for part in words.split("…"))}
+    assert quoted - said - titles - others == set()
+
+
+@pytest.mark.parametrize(("way", "address"), [("kubectl", "localhost:6333"), ("docker", "qdrant:6333")])
+def test_the_runbooks_question_to_qdrant_is_answered_with_its_key(tmp_path: Path, way: str, address: str) -> None:
+    functions = re.findall(r"\$ (qdrant\(\) \{.*?\n?.*?\"; \})\n", RUNBOOK.read_text(), re.DOTALL)
+    (function,) = (each for each in functions if address in each)
+    docker = tmp_path / "docker"  # runs what its container would
+    docker.write_text('#!/bin/sh\nwhile [ "$1" != load ]; do shift; done; shift; exec python "$@"\n')
+    docker.chmod(0o755)
+    with running_stub() as stub:
+        stub.api_key = "of-the-runbook"
+        typed = f"{function.replace(address, stub.url.removeprefix('http://'))}\nqdrant GET /collections"
+        path = f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["bash", "-c", typed],
+            env={"PATH": path, "XQG_QDRANT_API_KEY": stub.api_key},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert [call.operation for call in stub.calls] == ["get_collections"], done.stderr
+    assert json.loads(done.stdout)["result"] == {"collections": []}
+
+
+def test_what_the_runbook_names_of_compose_is_there() -> None:
+    text = " ".join(RUNBOOK.read_text().split())
+    compose = yaml.safe_load(re.sub(r"\$\{.*?\}", "x", (DEPLOY / "compose.yaml").read_text()))
+    asked = set(re.findall(r"docker compose (?:restart|start|stop|exec|logs|ps)(?: --\w+)*(?: \d+)? ([a-z]+)", text))
+    assert asked == {"xqg", "qdrant", "prometheus"}
+    assert asked | set(re.findall(r"--entrypoint \w+ (\w+) -c", text)) <= compose["services"].keys()
+    assert {name.removeprefix(f"{compose['name']}_") for name in re.findall(r"--volume (xqg_\w+)", text)} == {"qdrant"}
+    assert "qdrant" in compose["volumes"]
