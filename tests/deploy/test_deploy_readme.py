@@ -5,7 +5,6 @@ import shlex
 from pathlib import Path
 from typing import get_args
 
-import pytest
 import typer
 import yaml
 
@@ -60,11 +59,3 @@ def test_the_extras_that_the_services_image_can_have_are_those_that_its_settings
     asked |= {engine for engine in get_args(EngineName) if f"``{engine}`` (extra of that name)" in described["engine"]}
     assert set(by_hand.split()) == asked
     assert requirements(DEPLOY.parent / "pyproject.toml", by_hand.split())
-
-
-@pytest.mark.parametrize("page", ["README.md", "supply_chain/README.md"])
-def test_what_is_linked_is_there(page: str) -> None:
-    text = (DEPLOY / page).read_text()
-    links = [link.partition("#")[0] for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text)]
-    assert links
-    assert not [link for link in links if not ((DEPLOY / page).parent / link).exists()]

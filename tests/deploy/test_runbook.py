@@ -4,19 +4,16 @@ import inspect
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import typer.main
 import yaml
 
 from app.errors import PROBLEMS
 from app.index.circuit import Circuit
 from app.settings import Settings
-from offline.__main__ import cli
 from tests.conftest import ROOT
 from tests.deploy.monitoring import ALERTS, DEPLOY, PANELS
 from tests.qdrant_stub import running_stub
@@ -53,34 +50,6 @@ def test_the_failures_that_open_the_circuit_are_as_many_as_rules_and_runbook_say
 def test_the_runbook_tells_of_every_problem_that_is_a_server_error() -> None:
     named = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", section("XqgErrorBudgetBurnsFast")))
     assert named == {row.slug for row in PROBLEMS.values() if row.status >= 500}
-
-
-def commands(text: str) -> list[list[str]]:
-    """Every ``python -m offline`` of a page, as words."""
-    joined = text.replace("\\\n", " ")
-    return [shlex.split(line)[3:] for line in re.findall(r"(?m)^ *\$ (python -m offline .+)$", joined)]
-
-
-def test_commands_of_the_runbook_are_commands_that_exist() -> None:
-    found = commands(RUNBOOK.read_text())
-    assert {name for name, *_ in found} >= {"load", "build", "collections", "rollback", "export"}
-    for name, *arguments in found:
-        command = typer.main.get_command(cli).commands[name]  # type: ignore[attr-defined]
-        command.make_context(name, arguments)  # refuses options that it does not know
-
-
-def anchors(page: Path) -> set[str]:
-    """What a link may name after its ``#``, as the repository's host makes it of headings."""
-    titles = re.findall(r"(?m)^#+ (.+)$", page.read_text())
-    return {re.sub(r"[^\w -]", "", title).replace(" ", "-").lower() for title in titles}
-
-
-@pytest.mark.parametrize("page", [RUNBOOK, DEPLOY / "README.md", DEPLOY / "kubernetes" / "README.md"])
-def test_links_within_the_pages_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#\s]*)#([^)]+)\)", page.read_text())
-    assert links
-    for path, anchor in links:
-        assert anchor in anchors(page.parent / path if path else page), (path, anchor)
 
 
 def test_words_that_the_runbook_quotes_are_those_of_the_service_and_of_the_dashboard() -> None:
