@@ -1,7 +1,6 @@
 """Every page of the documentation: its links, its commands, and what the first page's badges claim."""
 
 import importlib.util
-import itertools
 import re
 import shlex
 import subprocess
@@ -30,10 +29,10 @@ def without_code(text: str) -> str:
 
 
 def typed(text: str) -> list[list[str]]:
-    """The words of every command in a console block, each end of a line or a pipe ending one."""
-    blocks = "".join(re.findall(r"^ *```console\n(.*?)```", text, re.DOTALL | re.MULTILINE)).replace("\\\n", " ")
-    commands = [shlex.split(line.strip()[2:], comments=True) for line in blocks.splitlines() if "$ " in line[:8]]
-    return [list(part) for words in commands for end, part in itertools.groupby(words, "|&".__contains__) if not end]
+    """The words of what a page has people type of ``make`` and of our own modules."""
+    lines = re.findall(r"^ *\$ (.*?(?:\bmake|-m (?:offline|deploy)\S*) .+)$", text.replace("\\\n", " "), re.MULTILINE)
+    commands = [shlex.split(line, comments=True) for line in lines]
+    return [words[next(at for at, word in enumerate(words) if word in ("make", "-m")) :] for words in commands]
 
 
 def anchors(page: Path) -> set[str]:
@@ -54,17 +53,14 @@ def test_what_a_page_links_to_is_there(page: Path) -> None:
 @PAGE
 def test_the_commands_on_a_page_exist_with_their_options(page: Path) -> None:
     group = typer.main.get_command(cli)
-    for words in typed(page.read_text()):
-        if words[:1] == ["make"]:
-            assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text(), words
-        if "-m" not in words or "…" in words:
-            continue
-        module, *arguments = words[words.index("-m") + 1 :]
-        if module == "offline":
-            command, *options = arguments
-            group.commands[command].make_context(command, options)  # type: ignore[attr-defined]
-        elif module.startswith("deploy"):
-            assert importlib.util.find_spec(module), module
+    for program, what, *options in typed(page.read_text()):
+        if program == "make":
+            assert f"\n{what}:" in (ROOT / "Makefile").read_text()
+        elif what == "offline":
+            command, *arguments = options
+            group.commands[command].make_context(command, arguments)  # type: ignore[attr-defined]
+        else:
+            assert importlib.util.find_spec(what), what
 
 
 def test_the_badges_are_true() -> None:
