@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from xqg_client import calls
-from xqg_client.answers import Info, Passage, Readiness, SearchResult
+from xqg_client.answers import Explanation, Info, Passage, Readiness, SearchResult
 from xqg_client.calls import Outcome, Search, Steps
 from xqg_client.connection import options, reaching
 from xqg_client.retry import Retry
@@ -60,6 +60,13 @@ class XqgClient:
         64 go in a request, and one request after another.  Raises only where none of the 64 is answered.
         """
         return self._run(calls.search_batch(self._retry, searches))
+
+    def explain(self, query: str, docid: str, *, lang: str | None = None) -> Explanation:
+        """Why a passage is close to a question; ``ServiceProblem`` with status 404 where there is no such passage.
+
+        For one hit, when somebody asks; ``search`` with ``explain`` does the same for its first hits at once.
+        """
+        return self._run(calls.explain(self._retry, query, docid, lang))
 
     def passage(self, docid: str) -> Passage:
         """A stored passage; ``ServiceProblem`` with status 404 where there is none."""
@@ -123,6 +130,10 @@ class AsyncXqgClient:
     async def search_batch(self, searches: Iterable[Search]) -> list[Outcome]:
         """See ``XqgClient.search_batch``."""
         return await self._run(calls.search_batch(self._retry, searches))
+
+    async def explain(self, query: str, docid: str, *, lang: str | None = None) -> Explanation:
+        """See ``XqgClient.explain``."""
+        return await self._run(calls.explain(self._retry, query, docid, lang))
 
     async def passage(self, docid: str) -> Passage:
         """See ``XqgClient.passage``."""
