@@ -105,7 +105,7 @@ class XqgClient:
 
 
 class AsyncXqgClient:
-    """``XqgClient`` for asyncio; close it with ``aclose``, or use ``async with``."""
+    """``XqgClient`` for asyncio, in one event loop; close it with ``aclose``, or use ``async with``."""
 
     def __init__(
         self, base_url: str, *, api_key: str | None = None, timeout_s: float = TIMEOUT_S, retry: Retry = RETRY

@@ -123,6 +123,18 @@ async def test_a_proxys_page_is_a_problem_too(search: SearchOnce) -> None:
     assert problem.request_id is None
 
 
+@both
+async def test_a_redirect_is_told_with_the_place_and_not_followed(search: SearchOnce) -> None:
+    there = {"Location": "https://xqg.example/v1/search"}
+    with (
+        scripted(Answer(301, "<h1>Moved Permanently</h1>", there)) as script,
+        pytest.raises(ServiceProblem) as caught,
+    ):
+        await search(script.url, AT_ONCE)
+    assert str(caught.value) == ("301 Moved Permanently: moved to https://xqg.example/v1/search; check the base URL")
+    assert len(script.asked) == 1
+
+
 def batch(script: Script, retry: Retry, count: int) -> list[Any]:
     with XqgClient(script.url, retry=retry) as client:
         return client.search_batch([Search(str(number)) for number in range(count)])
