@@ -233,16 +233,6 @@ def test_a_key_that_no_header_carries_is_refused_without_being_shown(key: str) -
     assert key not in str(caught.value)
 
 
-@pytest.mark.parametrize("client", [XqgClient, AsyncXqgClient])
-@pytest.mark.parametrize(
-    "base_url", ["", "localhost", "localhost:8000", "ftp://localhost", "http://", "http://me:secret@localhost:port"]
-)
-def test_what_is_no_address_of_a_service_is_refused_at_once_without_being_shown(client: type, base_url: str) -> None:
-    with pytest.raises(ValueError, match="write it as http://localhost:8000") as caught:
-        client(base_url)
-    assert "secret" not in str(caught.value)
-
-
 def test_a_service_without_a_fitting_index_says_why_it_is_not_ready(
     serve: Serve, tiny_bundle: Bundle, built: Built, tmp_path: Path
 ) -> None:

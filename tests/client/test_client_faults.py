@@ -123,6 +123,16 @@ async def test_a_proxys_page_is_a_problem_too(search: SearchOnce) -> None:
     assert problem.request_id is None
 
 
+@pytest.mark.parametrize("client", [XqgClient, AsyncXqgClient])
+@pytest.mark.parametrize(
+    "base_url", ["", "localhost", "localhost:8000", "ftp://localhost", "http://", "http://me:secret@localhost:port"]
+)
+def test_what_is_no_address_of_a_service_is_refused_at_once_without_being_shown(client: type, base_url: str) -> None:
+    with pytest.raises(ValueError, match="write it as http://localhost:8000") as caught:
+        client(base_url)
+    assert "secret" not in str(caught.value)
+
+
 @both
 async def test_a_redirect_is_told_with_the_place_and_not_followed(search: SearchOnce) -> None:
     there = {"Location": "https://xqg.example/v1/search"}
