@@ -26,7 +26,7 @@ class XqgClient:
 
     Args:
         base_url: of the service, as ``http://localhost:8000``, with a path where a proxy adds one.
-        api_key: where the service asks for one.
+        api_key: where the service asks for one; empty is none.
         timeout_s: for one request to connect, and between two parts of its answer.
         retry: how often 429 and 503 are asked again.
 

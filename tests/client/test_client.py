@@ -226,7 +226,7 @@ def test_without_its_key_the_service_refuses(keyed_service: str) -> None:
         assert (caught.value.status, caught.value.type) == (401, "urn:xqg:problem:unauthorized")
 
 
-@pytest.mark.parametrize("key", ["two\nlines", "clé"])
+@pytest.mark.parametrize("key", ["two\nlines", "clé", "blank-after ", " blank-before"])
 def test_a_key_that_no_header_carries_is_refused_without_being_shown(key: str) -> None:
     with pytest.raises(ValueError, match="characters that no header carries") as caught:
         XqgClient("http://localhost", api_key=key)

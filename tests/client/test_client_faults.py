@@ -199,6 +199,12 @@ def test_the_key_goes_in_a_header_and_a_proxys_path_is_kept() -> None:
     assert asked.body == {"query": "q", "top_k": 10, "lang": "te", "filter": {}, "explain": False}
 
 
+def test_an_empty_key_is_none() -> None:
+    with scripted(GOOD) as script, XqgClient(script.url, api_key="") as client:
+        client.search("q")
+    assert "authorization" not in script.asked[0].headers
+
+
 def test_readiness_asks_once_and_raises_what_is_not_about_it() -> None:
     with scripted(problem(503, "not-ready"), problem(404, "not-found")) as script, XqgClient(script.url) as client:
         readiness = client.ready()
