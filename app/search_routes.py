@@ -13,12 +13,12 @@ from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 
 from app import examples, schemas
-from app.errors import ClientGone, InvalidRequest, NotReady, PassageNotFound
+from app.errors import ClientGone, InvalidRequest, NotReady
 from app.fields import LanguageTag, QueryText, SpelledBool
 from app.languages import language_label
 from app.openapi import problem
 from app.schemas import SearchRequest, SearchResponse
-from app.service import Service, ServiceDep
+from app.service import Service, ServiceDep, not_found
 from app.translate import matched_models, server_timing
 
 T = TypeVar("T")
@@ -132,7 +132,7 @@ async def search_batch(body: schemas.BatchRequest, request: Request, service: Se
     request_id = request.state.request_id
 
     async def every() -> list[schemas.BatchItem]:
-        each = (service.outcome(fields, request_id, may_explain=False) for fields in body.searches)
+        each = (service.outcome(fields, request_id) for fields in body.searches)
         return list(await asyncio.gather(*each))
 
     results = await until_gone(request, every())
@@ -156,7 +156,7 @@ async def explain(body: schemas.ExplainRequest, request: Request, service: Servi
     request.state.facts["lang"] = lang
     matched = await until_gone(request, service.retriever.explain(body.query, body.docid))
     if matched is None:
-        raise _not_found(body.docid)
+        raise not_found(body.docid)
     return _json(
         schemas.ExplainResponse(
             query=body.query,
@@ -178,17 +178,4 @@ async def passage(
     request: Request,
     service: ServiceDep,
 ) -> schemas.PassageModel:
-    found = await until_gone(request, service.retriever.passage(docid))
-    if found is None:
-        raise _not_found(docid)
-    return schemas.PassageModel(
-        docid=found.docid,
-        title=found.title,
-        text=found.text,
-        metadata=dict(found.metadata),
-        generated_queries=dict(found.generated_queries),
-    )
-
-
-def _not_found(docid: str) -> PassageNotFound:
-    return PassageNotFound(f"the index has no passage {docid!r}; docids are case-sensitive")
+    return await until_gone(request, service.passage(docid))

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from pydantic import ValidationError
 
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, PassageNotFound
 from app.languages import language_label
 from app.metrics import Metrics
 from app.problems import log_if_unexpected, problem_from, problem_from_validation, slug_of
 from app.retriever import Retriever
-from app.schemas import BatchItem, SearchRequest, SearchResponse
+from app.schemas import BatchItem, PassageModel, ProblemModel, SearchRequest, SearchResponse
 from app.settings import Settings
-from app.translate import to_response, to_search
+from app.translate import to_passage, to_response, to_search
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +42,40 @@ class Service:
         if len(query) > longest:
             raise InvalidRequest(f"query: longer than {longest:,} characters; ask a shorter question")
 
-    async def outcome(self, fields: Mapping[str, Any], request_id: str, *, may_explain: bool) -> BatchItem:
-        """One search within something larger, from its unchecked fields: a result, or a problem that is counted."""
+    async def outcome(self, fields: Mapping[str, Any], request_id: str) -> BatchItem:
+        """One search of a batch, from its unchecked fields: a result, or a problem."""
         try:
             body = SearchRequest.model_validate(fields)
-            if body.explain and not may_explain:  # hundreds of embeddings each
+            if body.explain:  # hundreds of embeddings each
                 raise InvalidRequest("explain: ask for it in a search of its own, not in a batch")
             return BatchItem(result=await self.answer(body, request_id))
-        except ValidationError as error:
-            problem = problem_from_validation(error, request_id)
         except Exception as error:
+            return BatchItem(error=self.problem(error, request_id))
+
+    async def passage(self, docid: str) -> PassageModel:
+        """A stored passage.
+
+        Raises:
+            XqgError: what ``Retriever.passage`` raises, and PassageNotFound.
+        """
+        found = await self.retriever.passage(docid)
+        if found is None:
+            raise not_found(docid)
+        return to_passage(found)
+
+    def problem(self, error: Exception, request_id: str) -> ProblemModel:
+        """Of a part of something larger, which has no answer of its own: counted, and logged if nobody expected it."""
+        if isinstance(error, ValidationError):
+            problem = problem_from_validation(error, request_id)
+        else:
             log_if_unexpected(error, request_id)
             problem = problem_from(error, request_id)
         self.metrics.rejections.labels(slug_of(problem)).inc()
-        return BatchItem(error=problem)
+        return problem
+
+
+def not_found(docid: str) -> PassageNotFound:
+    return PassageNotFound(f"the index has no passage {docid!r}; docids are case-sensitive")
 
 
 async def get_service(request: Request) -> Service:

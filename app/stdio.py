@@ -1,4 +1,4 @@
-"""The search as a tool for one assistant, which starts this process and talks to its stdin and stdout."""
+"""The tools for one assistant, which starts this process and talks to its stdin and stdout."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from anyio import AsyncFile
 from fastapi import FastAPI
 
 from app.errors import ConfigurationError
-from app.mcp import tool_server  # which says what to do where the SDK is not installed
+from app.tools import tool_server  # which says what to do where the SDK is not installed
 
 from mcp.server.stdio import stdio_server  # isort: skip
 

@@ -4,6 +4,7 @@ from app import schemas
 from app.encoder import OnnxEncoder
 from app.explainer import MatchedQuery
 from app.index import PassageIndex
+from app.passages import Passage
 from app.retriever import Retriever, Search, SearchResult
 
 
@@ -40,6 +41,16 @@ def to_response(query: str, result: SearchResult, retriever: Retriever, request_
         timings_ms=schemas.Timings(**{stage: round(1e3 * seconds, 3) for stage, seconds in stages.items()}),
         truncated=result.truncated,
         request_id=request_id,
+    )
+
+
+def to_passage(passage: Passage) -> schemas.PassageModel:
+    return schemas.PassageModel(
+        docid=passage.docid,
+        title=passage.title,
+        text=passage.text,
+        metadata=dict(passage.metadata),
+        generated_queries=dict(passage.generated_queries),
     )
 
 

@@ -7,7 +7,7 @@ makers which components a pipeline has, unless ``HAYSTACK_TELEMETRY_ENABLED=fals
 import sys
 from typing import Any
 
-from haystack import Document, Pipeline, component, default_from_dict, default_to_dict
+from haystack import Document, Pipeline, component
 from haystack.utils import Secret
 from xqg_client import AsyncXqgClient, SearchResult, XqgClient
 
@@ -17,6 +17,7 @@ class XqgRetriever:
     """Questions in seven languages in, English documents out, closest first.
 
     ``filter`` is as the service takes it, ``{"topic": ["Arts"]}``, which is not Haystack's own way.
+    ``run_async`` keeps its connections for one event loop: end each with ``close_async``.
     """
 
     def __init__(
@@ -32,14 +33,6 @@ class XqgRetriever:
         self.api_key = api_key
         self._client: XqgClient | None = None
         self._async_client: AsyncXqgClient | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        return default_to_dict(self, url=self.url, top_k=self.top_k, filter=self.filter, api_key=self.api_key.to_dict())
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "XqgRetriever":
-        data["init_parameters"]["api_key"] = Secret.from_dict(data["init_parameters"]["api_key"])
-        return default_from_dict(cls, data)
 
     def warm_up(self) -> None:
         self._client = self._client or XqgClient(self.url, api_key=self.api_key.resolve_value())
@@ -61,13 +54,16 @@ class XqgRetriever:
     def run(self, query: str, top_k: int | None = None) -> dict[str, list[Document]]:
         self.warm_up()
         assert self._client is not None
-        return _documents(self._client.search(query, top_k=top_k or self.top_k, filter=self.filter))
+        return _documents(self._client.search(query, top_k=self._asked(top_k), filter=self.filter))
 
     @component.output_types(documents=list[Document])
     async def run_async(self, query: str, top_k: int | None = None) -> dict[str, list[Document]]:
         await self.warm_up_async()
         assert self._async_client is not None
-        return _documents(await self._async_client.search(query, top_k=top_k or self.top_k, filter=self.filter))
+        return _documents(await self._async_client.search(query, top_k=self._asked(top_k), filter=self.filter))
+
+    def _asked(self, top_k: int | None) -> int:
+        return self.top_k if top_k is None else top_k
 
 
 def _documents(result: SearchResult) -> dict[str, list[Document]]:

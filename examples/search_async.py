@@ -30,5 +30,5 @@ async def main(url: str) -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "http://localhost:8000"))
-    except XqgError as error:
+    except (XqgError, ValueError) as error:  # the latter where the argument is no URL
         sys.exit(f"error: {error}")

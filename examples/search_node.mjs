@@ -1,8 +1,8 @@
 // node examples/search_node.mjs http://localhost:8000
-import { search, ServiceProblem } from "./xqg.mjs";
+import { explain, search, ServiceProblem } from "./xqg.mjs";
 
 const url = process.argv[2] ?? "http://localhost:8000";
-const apiKey = process.env.XQG_CLIENT_KEY;
+const how = { apiKey: process.env.XQG_CLIENT_KEY };
 const questions = {
   fi: "Kuka oli ensimmäinen nainen avaruudessa?",
   ja: "パナマ運河はどの二つの海を結んでいますか？",
@@ -12,11 +12,18 @@ const questions = {
 
 try {
   for (const [lang, question] of Object.entries(questions)) {
-    const { hits } = await search(url, question, { top_k: 1, lang }, { apiKey });
+    const { hits } = await search(url, question, { top_k: 1, lang }, how);
     console.log(`${lang}: ${question} -> ${hits[0].title} (${hits[0].score.toFixed(3)})`);
+    const { matched_queries: matched } = await explain(url, question, hits[0].docid, { lang }, how);
+    console.log(`    closest generated query: ${matched[0].query} (${matched[0].lang}, ${matched[0].score.toFixed(3)})`);
   }
-  await search(url, " ", {}, { apiKey });
+  try {
+    await search(url, " ", {}, how);
+  } catch (error) {
+    if (!(error instanceof ServiceProblem)) throw error;
+    console.log(`refused: ${error.detail}`); // it asks nothing
+  }
 } catch (error) {
-  if (!(error instanceof ServiceProblem)) throw error;
-  console.log(`refused: ${error.detail}`); // the last, which asks nothing
+  console.error(`error: ${error.cause?.message || error.message}`);
+  process.exitCode = 1;
 }

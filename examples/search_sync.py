@@ -34,5 +34,5 @@ def main(url: str) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1] if len(sys.argv) > 1 else "http://localhost:8000")
-    except XqgError as error:
+    except (XqgError, ValueError) as error:  # the latter where the argument is no URL
         sys.exit(f"error: {error}")

@@ -7,7 +7,7 @@ with XqgClient("http://localhost:8000") as client:
         print(hit.rank, hit.title, hit.score)
 """
 
-from xqg_client.answers import Hit, Info, MatchedQuery, Passage, Readiness, SearchResult
+from xqg_client.answers import Explanation, Hit, Info, MatchedQuery, Passage, Readiness, SearchResult
 from xqg_client.calls import MAX_BATCH_SEARCHES, Outcome, Search
 from xqg_client.clients import AsyncXqgClient, XqgClient
 from xqg_client.errors import ServiceProblem, ServiceUnreachable, UnexpectedAnswer, XqgError
@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 __all__ = [
     "MAX_BATCH_SEARCHES",
     "AsyncXqgClient",
+    "Explanation",
     "Hit",
     "Info",
     "MatchedQuery",

@@ -3,7 +3,7 @@
 Fields that a newer service adds are passed over, so that an older client still reads its answers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -30,6 +30,10 @@ class MatchedQuery:
     score: float
 
 
+def _matched(answer: Iterable[Json]) -> tuple[MatchedQuery, ...]:
+    return tuple(_known(MatchedQuery, each) for each in answer)
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A passage that was found; ``rank`` counts from 1, a higher ``score`` is closer."""
@@ -45,8 +49,7 @@ class Hit:
 
     @classmethod
     def read(cls, answer: Json) -> Self:
-        matched = tuple(_known(MatchedQuery, each) for each in answer.get("matched_queries", ()))
-        return _known(cls, answer, matched_queries=matched)
+        return _known(cls, answer, matched_queries=_matched(answer.get("matched_queries", ())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,23 @@ class SearchResult:
             index=_known(Index, answer["index"]),
             encoder=_known(Encoder, answer["encoder"]),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a passage is close to a question: the queries that its vector was fused with."""
+
+    query: str
+    docid: str
+    lang: str
+    """The question's language, as given or by its script; else ``other`` or ``unknown``."""
+    matched_queries: tuple[MatchedQuery, ...]
+    """Every generated query of the passage, closest to the question first."""
+    request_id: str
+
+    @classmethod
+    def read(cls, answer: Json) -> Self:
+        return _known(cls, answer, matched_queries=_matched(answer["matched_queries"]))
 
 
 @dataclass(frozen=True, slots=True)

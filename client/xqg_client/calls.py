@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from xqg_client.answers import Info, Json, Passage, Readiness, SearchResult
+from xqg_client.answers import Explanation, Info, Json, Passage, Readiness, SearchResult
 from xqg_client.errors import ServiceProblem, UnexpectedAnswer
 from xqg_client.retry import Retry
 
@@ -66,6 +66,10 @@ def search_batch(retry: Retry, items: Iterable[Search]) -> Steps[list[Outcome]]:
     for start in range(0, len(every), MAX_BATCH_SEARCHES):
         outcomes += yield from _ask_batch(retry, every[start : start + MAX_BATCH_SEARCHES])
     return outcomes
+
+
+def explain(retry: Retry, query: str, docid: str, lang: str | None) -> Steps[Explanation]:
+    return _ask(retry, Ask("POST", "/v1/explain", {"query": query, "docid": docid, "lang": lang}), Explanation.read)
 
 
 def passage(retry: Retry, docid: str) -> Steps[Passage]:

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from xqg_client import calls
-from xqg_client.answers import Info, Passage, Readiness, SearchResult
+from xqg_client.answers import Explanation, Info, Passage, Readiness, SearchResult
 from xqg_client.calls import Outcome, Search, Steps
 from xqg_client.connection import options, reaching
 from xqg_client.retry import Retry
@@ -26,7 +26,7 @@ class XqgClient:
 
     Args:
         base_url: of the service, as ``http://localhost:8000``, with a path where a proxy adds one.
-        api_key: where the service asks for one.
+        api_key: where the service asks for one; empty is none.
         timeout_s: for one request to connect, and between two parts of its answer.
         retry: how often 429 and 503 are asked again.
 
@@ -60,6 +60,13 @@ class XqgClient:
         64 go in a request, and one request after another.  Raises only where none of the 64 is answered.
         """
         return self._run(calls.search_batch(self._retry, searches))
+
+    def explain(self, query: str, docid: str, *, lang: str | None = None) -> Explanation:
+        """Why a passage is close to a question; ``ServiceProblem`` with status 404 where there is no such passage.
+
+        For one hit, when somebody asks; ``search`` with ``explain`` does the same for its first hits at once.
+        """
+        return self._run(calls.explain(self._retry, query, docid, lang))
 
     def passage(self, docid: str) -> Passage:
         """A stored passage; ``ServiceProblem`` with status 404 where there is none."""
@@ -98,7 +105,7 @@ class XqgClient:
 
 
 class AsyncXqgClient:
-    """``XqgClient`` for asyncio; close it with ``aclose``, or use ``async with``."""
+    """``XqgClient`` for asyncio, in one event loop; close it with ``aclose``, or use ``async with``."""
 
     def __init__(
         self, base_url: str, *, api_key: str | None = None, timeout_s: float = TIMEOUT_S, retry: Retry = RETRY
@@ -123,6 +130,10 @@ class AsyncXqgClient:
     async def search_batch(self, searches: Iterable[Search]) -> list[Outcome]:
         """See ``XqgClient.search_batch``."""
         return await self._run(calls.search_batch(self._retry, searches))
+
+    async def explain(self, query: str, docid: str, *, lang: str | None = None) -> Explanation:
+        """See ``XqgClient.explain``."""
+        return await self._run(calls.explain(self._retry, query, docid, lang))
 
     async def passage(self, docid: str) -> Passage:
         """See ``XqgClient.passage``."""

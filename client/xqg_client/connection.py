@@ -16,12 +16,15 @@ def options(base_url: str, api_key: str | None, timeout_s: float) -> dict[str, A
     """Of ``httpx.Client`` and ``httpx.AsyncClient``.
 
     Raises:
-        ValueError: the key cannot be sent.
+        ValueError: the base URL is none, or the key cannot be sent.
     """
+    if not _is_web_address(base_url):  # which is not shown: it may hold a password
+        raise ValueError("base_url is no address of a service; write it as http://localhost:8000")
     headers = {"User-Agent": "xqg-client"}
-    if api_key is not None:
-        if not (api_key.isascii() and api_key.isprintable()):  # httpx would put the key into its message
-            raise ValueError("api_key holds characters that no header carries")
+    if api_key:  # an environment variable that is set to nothing means none
+        if not (api_key.isascii() and api_key.isprintable() and api_key == api_key.strip()):
+            # httpx would put the key into its message
+            raise ValueError("api_key has blanks around it, or characters that no header carries")
         headers["Authorization"] = f"Bearer {api_key}"
     return {
         "base_url": base_url,
@@ -31,6 +34,14 @@ def options(base_url: str, api_key: str | None, timeout_s: float) -> dict[str, A
             max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_IDLE_S
         ),
     }
+
+
+def _is_web_address(base_url: str) -> bool:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)
 
 
 @contextmanager

@@ -84,6 +84,8 @@ class ServiceProblem(XqgError):
         except (ValueError, KeyError, TypeError):  # a proxy's page
             title = response.reason_phrase or "No problem document"
             detail = response.text[:_SHOWN_CHARS] or "the answer is empty"
+            if response.has_redirect_location:  # often to https; a POST that follows one would become a GET
+                detail = f"moved to {response.headers['location']}; check the base URL"
             request_id = response.headers.get("x-request-id")
             return cls(response.status_code, "about:blank", title, detail, request_id, retry_after_s)
 

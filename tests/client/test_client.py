@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import inspect
 import pickle
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,6 +15,7 @@ import pytest
 from xqg_client import (
     MAX_BATCH_SEARCHES,
     AsyncXqgClient,
+    Explanation,
     Search,
     SearchResult,
     ServiceProblem,
@@ -78,6 +80,26 @@ async def test_filter_score_and_explanation_reach_the_service(xqg: Any) -> None:
     assert all(len(hit.matched_queries) == 3 for hit in result.hits)
     assert result.hits[0].matched_queries[0].lang in ANSWERS
     assert (await xqg.search(TELUGU, min_score=0.999)).hits == ()
+
+
+async def test_a_hit_is_explained_by_all_of_its_generated_queries_closest_first(xqg: Any) -> None:
+    why: Explanation = await xqg.explain(TELUGU, "Eiffel Tower")
+    assert (why.query, why.docid, why.lang) == (TELUGU, "Eiffel Tower", "te")
+    assert why.request_id
+    scores = [each.score for each in why.matched_queries]
+    assert scores == sorted(scores, reverse=True)
+    stored = (await xqg.passage("Eiffel Tower")).generated_queries
+    assert sorted((each.lang, each.query) for each in why.matched_queries) == sorted(
+        (lang, query) for lang, queries in stored.items() for query in queries
+    )
+    assert (await xqg.explain("Kuka?", "Eiffel Tower", lang="fi")).lang == "fi"
+
+
+async def test_what_cannot_be_explained_is_a_problem(xqg: Any) -> None:
+    for query, docid, status in [(TELUGU, "eiffel tower", 404), (" ", "Eiffel Tower", 422)]:
+        with pytest.raises(ServiceProblem) as caught:
+            await xqg.explain(query, docid)
+        assert caught.value.status == status
 
 
 async def test_a_batch_has_an_outcome_for_each_search_in_order(xqg: Any) -> None:
@@ -159,6 +181,7 @@ async def test_nobody_there_is_said_with_the_place() -> None:
         (answers.Index, schemas.IndexModel),
         (answers.Encoder, schemas.EncoderModel),
         (answers.SearchResult, schemas.SearchResponse),
+        (answers.Explanation, schemas.ExplainResponse),
         (answers.Passage, schemas.PassageModel),
         (answers.EncoderInfo, schemas.EncoderInfo),
         (answers.IndexInfo, schemas.IndexInfo),
@@ -171,6 +194,7 @@ def test_the_client_reads_every_field_that_the_service_answers(ours: type, their
 
 def test_the_client_asks_for_every_option_that_the_service_has() -> None:
     assert {field.name for field in dataclasses.fields(Search)} == set(schemas.SearchRequest.model_fields)
+    assert set(inspect.signature(XqgClient.explain).parameters) - {"self"} == set(schemas.ExplainRequest.model_fields)
     assert MAX_BATCH_SEARCHES == schemas.MAX_BATCH_SEARCHES
 
 
@@ -202,7 +226,7 @@ def test_without_its_key_the_service_refuses(keyed_service: str) -> None:
         assert (caught.value.status, caught.value.type) == (401, "urn:xqg:problem:unauthorized")
 
 
-@pytest.mark.parametrize("key", ["two\nlines", "clé"])
+@pytest.mark.parametrize("key", ["two\nlines", "clé", "blank-after ", " blank-before"])
 def test_a_key_that_no_header_carries_is_refused_without_being_shown(key: str) -> None:
     with pytest.raises(ValueError, match="characters that no header carries") as caught:
         XqgClient("http://localhost", api_key=key)

@@ -45,4 +45,5 @@ def test_the_readmes_example_runs_as_it_is(service: str) -> None:
     lines = result.stdout.splitlines()
     assert lines[0].split()[0] == "1"
     assert ANSWERS["te"] in lines[0]
+    assert lines[3].split()[1] == "te", "the generated query that lies closest"
     assert lines[-1].endswith(ANSWERS["ar"])

@@ -123,6 +123,28 @@ async def test_a_proxys_page_is_a_problem_too(search: SearchOnce) -> None:
     assert problem.request_id is None
 
 
+@pytest.mark.parametrize("client", [XqgClient, AsyncXqgClient])
+@pytest.mark.parametrize(
+    "base_url", ["", "localhost", "localhost:8000", "ftp://localhost", "http://", "http://me:secret@localhost:port"]
+)
+def test_what_is_no_address_of_a_service_is_refused_at_once_without_being_shown(client: type, base_url: str) -> None:
+    with pytest.raises(ValueError, match="write it as http://localhost:8000") as caught:
+        client(base_url)
+    assert "secret" not in str(caught.value)
+
+
+@both
+async def test_a_redirect_is_told_with_the_place_and_not_followed(search: SearchOnce) -> None:
+    there = {"Location": "https://xqg.example/v1/search"}
+    with (
+        scripted(Answer(301, "<h1>Moved Permanently</h1>", there)) as script,
+        pytest.raises(ServiceProblem) as caught,
+    ):
+        await search(script.url, AT_ONCE)
+    assert str(caught.value) == ("301 Moved Permanently: moved to https://xqg.example/v1/search; check the base URL")
+    assert len(script.asked) == 1
+
+
 def batch(script: Script, retry: Retry, count: int) -> list[Any]:
     with XqgClient(script.url, retry=retry) as client:
         return client.search_batch([Search(str(number)) for number in range(count)])
@@ -175,6 +197,12 @@ def test_the_key_goes_in_a_header_and_a_proxys_path_is_kept() -> None:
     assert asked.path == "/search/v1/search"
     assert asked.headers["authorization"] == "Bearer k e y"
     assert asked.body == {"query": "q", "top_k": 10, "lang": "te", "filter": {}, "explain": False}
+
+
+def test_an_empty_key_is_none() -> None:
+    with scripted(GOOD) as script, XqgClient(script.url, api_key="") as client:
+        client.search("q")
+    assert "authorization" not in script.asked[0].headers
 
 
 def test_readiness_asks_once_and_raises_what_is_not_about_it() -> None:

@@ -1,23 +1,27 @@
 """The examples, run as their readers run them, against the real service."""
 
+import email.utils
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
 from app.bundle import Bundle
 from app.settings import Settings
 from offline.demo.tour import ANSWERS
-from tests.conftest import ROOT, Built
+from tests.conftest import ROOT, SMALL_PASSAGES, Built
+from tests.processes import free_port
 from tests.scripted import Answer, problem, scripted
 
 EXAMPLES = ROOT / "examples"
@@ -44,14 +48,39 @@ def node() -> str:
     return found
 
 
-def test_curl_asks_in_five_languages_and_for_a_passage(service: str) -> None:
-    lines = lines_of(run(EXAMPLES / "search.sh", XQG_CLIENT_URL=service))
-    telugu, arabic, finnish, several, passage = (json.loads(line) for line in lines if not line.startswith("#"))
+def answers_of(result: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    """One JSON object a line, but for the titles."""
+    assert result.returncode == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines() if not line.startswith("#")]
+
+
+def test_curl_asks_in_five_languages_and_of_a_passage(service: str) -> None:
+    answers = answers_of(run(EXAMPLES / "search.sh", XQG_CLIENT_URL=service))
+    telugu, arabic, finnish, several, passage, explained, info = answers
     assert [answer["hits"][0]["docid"] for answer in (telugu, arabic, finnish)] == [
         ANSWERS[lang] for lang in ("te", "ar", "fi")
     ]
     assert [item["result"]["hits"][0]["docid"] for item in several["results"]] == [ANSWERS["ja"], ANSWERS["ko"]]
     assert set(passage["generated_queries"]) == set(ANSWERS)
+    assert len(explained["matched_queries"]) == sum(map(len, passage["generated_queries"].values()))
+    assert info["index"]["passages"] == SMALL_PASSAGES
+
+
+def test_curl_makes_every_request_of_the_interface() -> None:
+    with scripted(Answer(200, {})) as script:
+        answers_of(run(EXAMPLES / "search.sh", XQG_CLIENT_URL=f"{script.url}/"))
+    document = json.loads((ROOT / "tests" / "golden" / "openapi.json").read_text(encoding="utf-8"))
+    known = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    asked = {(each.method, each.path.split("?")[0].replace("Eiffel%20Tower", "{docid}")) for each in script.asked}
+    assert asked == {(method, path) for method, path in known if path.startswith("/v1/")}
+
+
+def test_curl_shows_the_last_of_several_answers_alone() -> None:
+    refused = problem(429, "overloaded", Retry_After="1")
+    with scripted(refused, Answer(200, {"answered": True})) as script:
+        answers = answers_of(run(EXAMPLES / "search.sh", XQG_CLIENT_URL=script.url))
+    assert len(answers) == len(script.asked) - 1
+    assert all(answer == {"answered": True} for answer in answers)
 
 
 def test_curl_shows_the_problem_and_fails_where_the_service_refuses() -> None:
@@ -79,19 +108,35 @@ def test_asyncio_asks_in_all_seven_languages(service: str) -> None:
 
 
 @pytest.mark.parametrize("example", ["search_sync.py", "search_async.py"])
-def test_python_ends_with_one_line_where_nobody_answers(example: str) -> None:
-    result = run(sys.executable, EXAMPLES / example, "http://127.0.0.1:9")
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [("http://127.0.0.1:9", "no answer from 127.0.0.1:9: "), ("127.0.0.1:9", "base_url is no address of a service; ")],
+)
+def test_python_ends_with_one_line_where_nobody_answers(example: str, url: str, complaint: str) -> None:
+    result = run(sys.executable, EXAMPLES / example, url)
     assert result.returncode == 1
-    assert result.stderr.startswith("error: no answer from 127.0.0.1:9: ")
+    assert result.stderr.startswith(f"error: {complaint}")
     assert result.stderr.count("\n") == 1
 
 
-def test_node_asks_in_four_languages_and_shows_a_refusal(service: str) -> None:
+def test_node_asks_and_explains_in_four_languages_and_shows_a_refusal(service: str) -> None:
     lines = lines_of(run(node(), EXAMPLES / "search_node.mjs", service))
-    for line, lang in zip(lines, ("fi", "ja", "ko", "te"), strict=False):
-        assert line.startswith(f"{lang}: ")
-        assert f"-> {ANSWERS[lang]} (" in line
-    assert lines[4:] == ["refused: query: is blank; ask something"]
+    assert lines.pop() == "refused: query: is blank; ask something"
+    for answered, explained, lang in zip(lines[::2], lines[1::2], ("fi", "ja", "ko", "te"), strict=True):
+        assert answered.startswith(f"{lang}: ")
+        assert f"-> {ANSWERS[lang]} (" in answered
+        assert explained.startswith("    closest generated query: ")
+        assert f"({lang}, " in explained
+
+
+def test_node_ends_with_one_line_where_nobody_answers_or_all_is_refused() -> None:
+    nobody = run(node(), EXAMPLES / "search_node.mjs", f"http://127.0.0.1:{free_port()}")
+    with scripted(problem(401, "unauthorized")) as script:
+        refused = run(node(), EXAMPLES / "search_node.mjs", script.url)
+    for result, complaint in [(nobody, "error: connect ECONNREFUSED"), (refused, "error: 401 Unauthorized: staged")]:
+        assert result.returncode == 1
+        assert result.stderr.startswith(complaint)
+        assert result.stderr.count("\n") == 1
 
 
 CALL = 'import {{ search }} from "{}/xqg.mjs"; console.log(JSON.stringify(await search("{}", "x").catch((e) => e)))'
@@ -107,6 +152,30 @@ def test_javascript_asks_again_what_is_refused_for_a_while() -> None:
     with scripted(problem(429, "overloaded", Retry_After="0"), Answer(200, {"hits": []})) as script:
         assert call_from_node(script.url) == {"hits": []}
     assert len(script.asked) == 2
+
+
+def test_javascript_asks_again_where_a_proxy_refuses_in_words_of_its_own() -> None:
+    with scripted(Answer(503, {"status": "down", "code": 7}), Answer(200, {"hits": []})) as script:
+        assert call_from_node(script.url) == {"hits": []}
+    assert len(script.asked) == 2
+
+
+def test_javascript_does_not_wait_for_longer_than_it_says() -> None:
+    with scripted(problem(503, "not-ready", Retry_After="600")) as script:
+        assert call_from_node(script.url)["retryAfterS"] == 600
+    assert len(script.asked) == 1
+
+
+def test_javascript_reads_a_retry_after_that_is_a_date() -> None:
+    in_a_minute = email.utils.formatdate(time.time() + 60, usegmt=True)
+    with scripted(problem(404, "staged", Retry_After=in_a_minute)) as script:
+        assert call_from_node(script.url)["retryAfterS"] == pytest.approx(60, abs=5)
+
+
+def test_javascript_takes_a_url_that_ends_in_a_slash() -> None:
+    with scripted(Answer(200, {"hits": []})) as script:
+        call_from_node(f"{script.url}/behind/a/proxy/")
+    assert [asked.path for asked in script.asked] == ["/behind/a/proxy/v1/search"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """The retrievers for LangChain and Haystack in pipelines of theirs, against the real service."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,6 +60,25 @@ def test_langchain_hands_on_what_the_service_refuses(langchain: Any) -> None:
         langchain.invoke(" ")
 
 
+@pytest.mark.parametrize(
+    ("example", "needs", "languages"),
+    [("langchain_retriever.py", "langchain_core", ("ja", "bn")), ("haystack_retriever.py", "haystack", ("ar", "ko"))],
+)
+def test_each_runs_as_it_stands(service: str, example: str, needs: str, languages: tuple[str, str]) -> None:
+    pytest.importorskip(needs)
+    result = subprocess.run(
+        [sys.executable, ROOT / "examples" / example, service],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "client"), "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    for line, lang in zip(result.stdout.splitlines(), languages, strict=True):
+        assert f"['{ANSWERS[lang]}', " in line
+
+
 @pytest.fixture
 def haystack(service: str) -> Iterator[Any]:
     haystack = pytest.importorskip("haystack", reason="haystack-ai is not installed")
@@ -89,6 +111,31 @@ async def test_haystack_asks_without_blocking(haystack: Any) -> None:
     outputs = await asyncio.gather(*(haystack.run_async({"retriever": {"query": TELUGU}}) for _ in range(3)))
     assert [documents_of(output)[0].id for output in outputs] == ["Eiffel Tower"] * 3
     await haystack.close_async()
+
+
+def test_haystack_asks_in_one_event_loop_after_another(haystack: Any) -> None:
+    async def once() -> dict[str, Any]:
+        try:
+            output: dict[str, Any] = await haystack.run_async({"retriever": {"query": TELUGU}})
+            return output
+        finally:
+            await haystack.close_async()
+
+    outputs = [asyncio.run(once()) for _ in range(2)]
+    assert [documents_of(output)[0].id for output in outputs] == ["Eiffel Tower"] * 2
+
+
+def test_haystack_hands_on_what_the_service_refuses(haystack: Any) -> None:
+    with pytest.raises(Exception, match="top_k: Input should be greater than or equal to 1"):
+        haystack.run({"retriever": {"query": TELUGU, "top_k": 0}})
+
+
+def test_a_haystack_pipeline_may_name_the_service_alone(haystack: Any, service: str) -> None:
+    component = {"type": "haystack_retriever.XqgRetriever", "init_parameters": {"url": service}}
+    pipeline = {"components": {"retriever": component}, "connections": []}
+    again = type(haystack).from_dict(pipeline, allowed_modules=["haystack_retriever"])
+    assert documents_of(again.run({"retriever": {"query": TELUGU, "top_k": 1}}))[0].id == "Eiffel Tower"
+    again.close()
 
 
 def test_a_haystack_pipeline_is_written_and_read_again_without_its_key(

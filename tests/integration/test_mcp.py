@@ -1,4 +1,4 @@
-"""The search as a tool, asked by the official client: over real HTTP, and over a real process's stdin and stdout."""
+"""The tools, asked by the official client: over real HTTP, and over a real process's stdin and stdout."""
 
 import asyncio
 import json
@@ -57,9 +57,9 @@ def text_of(result: Any) -> str:
 
 
 @both_eras
-async def test_an_assistant_finds_the_tool_and_what_it_takes(url: str, era: str) -> None:
+async def test_an_assistant_finds_the_tools_and_what_they_take(url: str, era: str) -> None:
     async with Client(f"{url}/mcp", mode=era) as client:
-        (tool,) = (await client.list_tools()).tools
+        tool, passage = (await client.list_tools()).tools
         assert client.server_info is not None
         assert (client.server_info.name, client.server_info.version) == ("xqg", __version__)
     assert tool.name == "search"
@@ -71,7 +71,12 @@ async def test_an_assistant_finds_the_tool_and_what_it_takes(url: str, era: str)
     )
     assert "Fields now: topic (keyword)." in tool.input_schema["properties"]["filter"]["description"]
     assert set(tool.output_schema["properties"]) == {"hits", "truncated", "request_id"}
-    assert tool.annotations.read_only_hint
+    assert passage.name == "passage"
+    assert passage.input_schema["required"] == list(passage.input_schema["properties"]) == ["docid"]
+    assert set(passage.output_schema["properties"]) == {"docid", "title", "text", "metadata", "request_id"}
+    for each in (tool, passage):
+        assert each.annotations.read_only_hint
+        assert "/v1/" not in each.model_dump_json(), "an assistant has no routes"
 
 
 @both_eras
@@ -97,42 +102,72 @@ async def test_the_tool_answers_as_the_route_does(url: str) -> None:
 
 
 @both_eras
+async def test_a_passage_is_read_by_its_docid_without_its_generated_queries(url: str, era: str) -> None:
+    async with Client(f"{url}/mcp", mode=era) as client:
+        result = await client.call_tool("passage", {"docid": "Eiffel Tower"})
+    async with httpx.AsyncClient(base_url=url, timeout=120) as http:
+        by_route = (await http.get("/v1/passages/Eiffel Tower")).json()
+    assert not result.is_error
+    assert by_route.pop("generated_queries")
+    assert by_route.items() <= result.structured_content.items()
+    assert set(result.structured_content) - set(by_route) == {"request_id"}
+    assert json.loads(text_of(result)) == result.structured_content
+
+
+@both_eras
 async def test_an_answer_has_the_id_of_its_request_as_the_log_has(url: str, era: str) -> None:
     async with (
         httpx2.AsyncClient(headers={"X-Request-ID": f"from-an-assistant-{era}"}, timeout=120) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
     ):
         found = await client.call_tool("search", {"query": TELUGU, "top_k": 1})
-        refused = await client.call_tool("search", {})
-    assert found.structured_content["request_id"] == f"from-an-assistant-{era}"
-    assert text_of(refused).endswith(f"(request from-an-assistant-{era})")
+        unfit = await client.call_tool("search", {})
+        read = await client.call_tool("passage", {"docid": "Eiffel Tower"})
+    for answered in (found, read):
+        assert answered.structured_content["request_id"] == f"from-an-assistant-{era}"
+    assert text_of(unfit).endswith(f"(request from-an-assistant-{era})")
+
+
+def refused(url: str, reason: str) -> float:
+    line = f'xqg_rejections_total{{reason="{reason}"}} '
+    return float(httpx.get(f"{url}/metrics").text.split(line)[1].split("\n")[0])
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("tool", "arguments", "complaint"),
     [
-        ({}, "query: Field required"),
-        ({"query": " "}, "query: is blank; ask something"),
-        ({"query": "x", "top_k": "3"}, "top_k: Input should be a valid integer"),
-        ({"query": "x", "limit": 3}, "limit: Extra inputs are not permitted"),
-        ({"query": "x", "filter": {"year": 1900}}, "year"),
-        ({"query": "x" * 4001}, "longer than 4,000 characters"),
+        ("search", {}, "query: Field required"),
+        ("search", {"query": " "}, "query: is blank; ask something"),
+        ("search", {"query": "x", "top_k": "3"}, "top_k: Input should be a valid integer"),
+        ("search", {"query": "x", "limit": 3}, "limit: Extra inputs are not permitted"),
+        ("search", {"query": "x", "filter": {"year": 1900}}, "year"),
+        ("search", {"query": "x" * 4001}, "longer than 4,000 characters"),
+        ("passage", {}, "docid: Field required"),
+        ("passage", {"docid": 7}, "docid: Input should be a valid string"),
+        ("passage", {"docid": "Agra", "lang": "te"}, "lang: Extra inputs are not permitted"),
     ],
 )
 async def test_what_is_refused_is_told_to_the_model_and_counted(
-    url: str, arguments: dict[str, Any], complaint: str
+    url: str, tool: str, arguments: dict[str, Any], complaint: str
 ) -> None:
-    def refused() -> float:
-        line = 'xqg_rejections_total{reason="invalid-request"} '
-        return float(httpx.get(f"{url}/metrics").text.split(line)[1].split("\n")[0])
-
-    before = refused()
+    before = refused(url, "invalid-request")
     async with Client(f"{url}/mcp") as client:
-        result = await client.call_tool("search", arguments)
+        result = await client.call_tool(tool, arguments)
     assert result.is_error
     assert text_of(result).startswith("The request is not valid: ")
     assert complaint in text_of(result)
-    assert refused() == before + 1
+    assert refused(url, "invalid-request") == before + 1
+
+
+async def test_a_passage_that_is_not_there_is_told_in_the_routes_words_and_counted(url: str) -> None:
+    before = refused(url, "passage-not-found")
+    async with Client(f"{url}/mcp") as client:
+        result = await client.call_tool("passage", {"docid": "eiffel tower"})
+    assert result.is_error
+    assert refused(url, "passage-not-found") == before + 1
+    async with httpx.AsyncClient(base_url=url, timeout=120) as http:
+        problem = (await http.get("/v1/passages/eiffel tower")).json()
+    assert text_of(result).startswith(f"{problem['title']}: {problem['detail']} (request ")
 
 
 async def test_there_is_no_other_tool(url: str) -> None:
@@ -243,9 +278,11 @@ async def test_a_process_answers_over_stdin_and_stdout(variables: dict[str, str]
     async with Client(parameters, mode=era) as client:
         found = await client.call_tool("search", {"query": TELUGU, "top_k": 1})
         assert found.structured_content["hits"][0]["docid"] == ANSWERS["te"]
-        refused = await client.call_tool("search", {"query": "x", "filter": {"year": 1900}})
-        assert refused.is_error
-        assert "topic" in text_of(refused)
+        unfit = await client.call_tool("search", {"query": "x", "filter": {"year": 1900}})
+        assert unfit.is_error
+        assert "topic" in text_of(unfit)
+        read = await client.call_tool("passage", {"docid": found.structured_content["hits"][0]["docid"]})
+        assert read.structured_content["text"] == found.structured_content["hits"][0]["text"]
 
 
 def started(variables: dict[str, str]) -> subprocess.Popen[bytes]:
