@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     otel: bool = False
     """Send OpenTelemetry traces to ``OTEL_EXPORTER_OTLP_ENDPOINT``, else to port 4318 here; needs the extra `otel`."""
     mcp: bool = False
-    """Offer the search as a tool for assistants (Model Context Protocol) at `/mcp`; needs the extra `mcp`."""
+    """Offer search and passages as tools for assistants (Model Context Protocol) at `/mcp`; needs the extra `mcp`."""
     engine: EngineName = "onnxruntime"
     """What runs the encoder.  ``openvino`` (extra of that name) is faster on CPUs with half-precision arithmetic."""
     device: DeviceChoice = "auto"
