@@ -51,6 +51,8 @@ FROM builder AS code
 COPY app /srv/xqg/app
 COPY offline /srv/xqg/offline
 COPY deploy/image/healthcheck.py LICENSE /srv/xqg/
+# readable for the image's user, and the same in every build, whatever umask the files were checked out with
+RUN chmod -R u=rwX,go=rX /srv/xqg
 RUN /opt/xqg/bin/python -m compileall -q --invalidation-mode unchecked-hash /srv/xqg
 
 # ---- what both images are ----------------------------------------------------------------------

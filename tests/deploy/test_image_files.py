@@ -2,6 +2,7 @@
 
 import json
 import re
+import stat
 import subprocess
 import sys
 import tomllib
@@ -86,6 +87,16 @@ def test_an_image_ends_as_a_user_without_rights_that_kubernetes_can_tell_by_its_
     assert stages()[stage].index(("USER", "10001:10001")) > max(
         at for at, (word, _) in enumerate(stages()[stage]) if word in ("RUN", "COPY")
     )
+
+
+def test_code_that_was_checked_out_for_one_user_alone_is_readable_for_that_of_the_image(tmp_path: Path) -> None:
+    folder, module = tmp_path / "app", tmp_path / "app" / "main.py"
+    folder.mkdir(mode=0o700)
+    module.touch(mode=0o600)
+    (command,) = (rest for rest in values("code", "RUN") if rest.startswith("chmod "))
+    subprocess.run(command.replace("/srv/xqg", str(tmp_path)).split(), check=True)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, module)] == [0o755, 0o644]
+    assert values("code", "RUN").index(command) == 0  # so that what is compiled is readable too
 
 
 @pytest.mark.parametrize("stage", ["service", "offline"])

@@ -101,6 +101,14 @@ def test_the_overlay_for_gpus_asks_for_one_and_does_without_none() -> None:
     assert not of_kind("overlays/gpu", "HorizontalPodAutoscaler")
 
 
+def test_what_a_gpus_driver_keeps_in_the_home_folder_does_not_get_the_pod_evicted() -> None:
+    (deployment,) = of_kind("overlays/gpu", "Deployment")
+    (temporary,) = (each for each in template(deployment)["spec"]["volumes"] if each["name"] == "tmp")
+    size, unit = temporary["emptyDir"]["sizeLimit"][:-2], temporary["emptyDir"]["sizeLimit"][-2:]
+    assert unit == "Gi"
+    assert int(size) > 1  # CUDA_CACHE_MAXSIZE is 1 GiB unless it is set
+
+
 @pytest.mark.parametrize("folder", SERVICES)
 def test_probes_and_scrapes_ask_routes_that_the_service_has(folder: str) -> None:
     routes = {getattr(route, "path", "") for route in operation_routes.routes}
@@ -171,6 +179,13 @@ def test_images_are_those_that_the_dockerfile_builds_at_this_version(folder: str
         assert tag in (__version__, f"{__version__}-gpu")
 
 
+def test_a_bundle_that_was_exported_for_one_user_alone_is_readable_for_that_of_the_pods() -> None:
+    lines = (KUBERNETES / "bundle.Dockerfile").read_text().splitlines()
+    (copied,) = (line for line in lines if line.startswith("COPY "))
+    (mode,) = re.findall(r"--chmod=([0-7]+)\b", copied)
+    assert int(mode, 8) & 0o055 == 0o055
+
+
 def test_service_and_rebuild_have_the_same_encoder() -> None:
     pods = [pod for folder in (*SERVICES, *REBUILDS) for pod in templates(folder)]
     images = [container["image"] for pod in pods for container in containers(pod)]
@@ -206,6 +221,7 @@ def test_a_rebuild_is_a_command_that_exists_and_retries_only_what_another_try_ma
             errors.InputError,
             errors.RunConflict,
             errors.VerificationError,
+            errors.OutOfSpace,
             errors.GateFailed,
         )
         assert final["onExitCodes"]["values"] == [error.exit_code for error in lasting]

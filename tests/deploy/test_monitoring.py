@@ -131,6 +131,18 @@ def test_rules_look_for_the_job_that_prometheus_scrapes() -> None:
     assert wanted == {"xqg"}
 
 
+def test_pods_that_have_ended_do_not_count_as_down() -> None:
+    readme = (DEPLOY / "kubernetes" / "README.md").read_text()
+    (job,) = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)[0])["scrape_configs"]
+    by_phase = [each for each in job["relabel_configs"] if each.get("source_labels") == ["__meta_kubernetes_pod_phase"]]
+    dropped = {
+        phase
+        for phase in ("Pending", "Running", "Succeeded", "Failed", "Unknown")
+        if any(each["action"] == "drop" and re.fullmatch(each["regex"], phase) for each in by_phase)
+    }
+    assert dropped == {"Succeeded", "Failed"}
+
+
 def test_panels_are_of_built_in_kinds_and_take_the_source_that_is_chosen() -> None:
     assert {panel["type"] for panel in PANELS} <= BUILT_IN_PANELS
     ids = [panel["id"] for panel in DASHBOARD["panels"]]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer
 
+from app.errors import PROBLEMS, XqgError
 from offline.__main__ import cli
 from tests.conftest import ROOT
 
@@ -69,3 +70,33 @@ def test_the_badges_are_true() -> None:
     oldest = PROJECT["requires-python"].removeprefix(">=")
     assert shown == {f"python: {oldest} or later", f"licence: {PROJECT['license']}", "arXiv: 2305.03950"}
     assert [words.split(":")[0].lower() for words, _ in badges] == [words.split("-")[0].lower() for _, words in badges]
+
+
+def test_the_errors_of_the_first_page_are_those_that_callers_meet() -> None:
+    (told,) = re.findall(r"\nErrors are (.*?) Temporary ", (ROOT / "README.md").read_text(), re.DOTALL)
+    unseen = {499}  # the caller has hung up
+    of_the_framework = {405}
+    statuses = {row.status for row in PROBLEMS.values()} - unseen | of_the_framework
+    assert {int(status) for status in re.findall(r"\b\d{3}\b", told)} == statuses
+
+
+def test_the_exit_codes_of_the_first_page_are_those_there_are() -> None:
+    (told,) = re.findall(r"Exit codes: (.*?)\. After", (ROOT / "README.md").read_text(), re.DOTALL)
+    named = {int(part.split(",")[0]) for part in told.split(";")}
+    interrupted = 130
+    assert named == {kind.exit_code for kind in [XqgError, *descendants(XqgError)]} | {interrupted}
+
+
+def descendants(kind: type[XqgError]) -> list[type[XqgError]]:
+    return [each for child in kind.__subclasses__() for each in (child, *descendants(child))]
+
+
+def test_other_pages_repeat_the_first_pages_figures_of_the_service() -> None:
+    row = r"this service, ONNX Runtime fp32 \| \d+ \| \d+ \| (\d+) \| [\d.]+ ms \| [\d.]+ GB, ([\d.]+) after"
+    (measured,) = re.findall(row, (ROOT / "README.md").read_text())
+    searches_per_s, memory_gb = measured
+    deploy = ROOT / "deploy"
+    runbook = " ".join((deploy / "runbook.md").read_text().split())
+    assert f"{searches_per_s} on two cores measured" in runbook
+    for page in ("runbook.md", "kubernetes/README.md", "kubernetes/base/deployment.yaml"):
+        assert f"{memory_gb} GB" in (deploy / page).read_text(), page

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from starlette.datastructures import Headers
 
 from app.errors import PROBLEMS
 from app.index.circuit import Circuit
+from app.keys import ApiKeys
 from app.settings import Settings
 from tests.conftest import ROOT
+from tests.deploy.manifests import of_kind, template
 from tests.deploy.monitoring import ALERTS, DEPLOY, PANELS
 from tests.qdrant_stub import running_stub
 
@@ -84,6 +87,36 @@ def test_the_runbooks_question_to_qdrant_is_answered_with_its_key(tmp_path: Path
         )
         assert [call.operation for call in stub.calls] == ["get_collections"], done.stderr
     assert json.loads(done.stdout)["result"] == {"collections": []}
+
+
+def test_a_callers_new_key_on_kubernetes_stands_beside_the_old_one(tmp_path: Path) -> None:
+    rotation = RUNBOOK.read_text().split("\n## Key rotation\n")[1]
+    (block,) = (each for each in re.findall(r"```console\n(.*?)```", rotation, re.DOTALL) if "xqg-api-keys" in each)
+    kubectl = tmp_path / "kubectl"
+    # the Secret as the manifests' README makes it, with no end of the line
+    kubectl.write_text(
+        '#!/bin/sh\ncase "$*" in *" get secret "*) printf %s of-a-caller-until-now | base64;; *) cat;; esac\n'
+    )
+    kubectl.chmod(0o755)
+    (tmp_path / "var").mkdir()
+    (file,) = re.findall(r"--from-file=keys=(\S+)", block)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    typed = re.sub(r"(?m)^ *\$ ", "", block)
+    subprocess.run(["bash", "-euc", typed], cwd=tmp_path, env={"PATH": path}, check=True, stdin=subprocess.DEVNULL)
+    lines = [line for line in (tmp_path / file).read_text().splitlines() if line]
+    keys = ApiKeys.read(None, tmp_path / file)
+    assert keys is not None
+    assert len(lines) == 2
+    assert lines[0] == "of-a-caller-until-now"
+    assert all(keys.accept(Headers({"x-api-key": line})) for line in lines)
+
+
+def test_the_runbook_builds_into_the_cluster_with_as_many_copies_as_the_rebuild() -> None:
+    (cron,) = of_kind("rebuild", "CronJob")
+    (container,) = template(cron)["spec"]["containers"]
+    spread = [option for option in container["args"] if re.match("--(collection-shards|replication-factor)=", option)]
+    assert len(spread) == 2
+    assert f"`{' '.join(spread).replace('=', ' ')}`" in RUNBOOK.read_text()
 
 
 def test_what_the_runbook_names_of_compose_is_there() -> None:
