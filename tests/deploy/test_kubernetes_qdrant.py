@@ -37,6 +37,22 @@ def test_pods_reach_qdrant_and_names_and_nothing_else(folder: str) -> None:
     assert not selects(clients, qdrant)
 
 
+def test_nodes_of_qdrant_reach_one_another_at_the_ports_that_they_listen_on() -> None:
+    (policy,) = of_kind(QDRANT, "NetworkPolicy")
+    to_nodes, _ = policy["spec"]["egress"]
+    (qdrant,) = templates(QDRANT)
+    (peer,) = to_nodes["to"]
+    assert selects(peer["podSelector"]["matchLabels"], qdrant)
+    listening = {port["name"]: port["containerPort"] for each in containers(qdrant) for port in each["ports"]}
+    assert {port["port"] for port in to_nodes["ports"]} == {listening["http"], listening["p2p"]}
+
+
+def test_a_rebuild_that_hangs_ends_before_the_one_of_the_next_week() -> None:
+    (job,) = of_kind("rebuild", "CronJob")
+    assert job["spec"]["concurrencyPolicy"] == "Forbid"
+    assert 0 < job["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] < 7 * 86_400
+
+
 def test_qdrant_is_where_service_and_rebuild_look_for_it() -> None:
     names = {manifest["metadata"]["name"]: manifest["spec"] for manifest in of_kind(QDRANT, "Service")}
     assert {port["port"] for port in names["qdrant"]["ports"]} == {6333, 6334}
