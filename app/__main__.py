@@ -75,6 +75,8 @@ def _serve_stdio(app: FastAPI) -> int:
     try:
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(serve_stdio(app))
+    except* BrokenPipeError:  # the assistant went away before its answer
+        pass
     finally:
         _leave_behind_what_hangs(0)
     return 0

@@ -76,7 +76,7 @@ class MicroBatcher(Generic[Item]):
     ) -> None:
         self._encode = encode
         self._threads = threads
-        self._max_batch_tokens = max_batch_tokens
+        self.max_batch_tokens = max_batch_tokens
         self._max_queue_tokens = max_queue_tokens
         self._observer = observer
         self._waiting: list[_Waiting[Item]] = []
@@ -186,7 +186,7 @@ class MicroBatcher(Generic[Item]):
         batch, width = [self._waiting[0]], oldest
         for waiting in near:
             width = max(width, len(waiting.item))
-            if len(batch) == share or width * (len(batch) + 1) > self._max_batch_tokens:
+            if len(batch) == share or width * (len(batch) + 1) > self.max_batch_tokens:
                 break
             batch.append(waiting)
         taken = {id(waiting) for waiting in batch}

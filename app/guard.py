@@ -6,7 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import RequestTooLarge, TooManyConnections, Unauthorized
+from app.errors import NotReady, RequestTooLarge, TooManyConnections, Unauthorized
 from app.keys import ApiKeys
 from app.observer import PROBES
 from app.problems import log_if_unexpected, problem_from, respond
@@ -58,18 +58,26 @@ class Guard:
                     MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 
-        request_id = scope["state"]["request_id"]
-        try:
-            self._admit(scope, headers)
-            await self._app(scope, limited_receive, closing_send)
-        except Exception as error:
-            log_if_unexpected(error, request_id)
-            if started:  # half an answer is out; only a broken connection can say so
-                raise
+        async def refuse(error: Exception) -> None:
             answer = respond(problem_from(error, request_id), getattr(error, "retry_after_s", None))
             if isinstance(error, Unauthorized):
                 answer.headers["WWW-Authenticate"] = 'Bearer realm="xqg"'
             await answer(scope, limited_receive, closing_send)
+
+        request_id = scope["state"]["request_id"]
+        try:
+            self._admit(scope, headers)
+            await self._app(scope, limited_receive, closing_send)
+        except asyncio.CancelledError:
+            if started or not scope["app"].state.draining:
+                raise
+            # the time to finish is over
+            await refuse(NotReady("the service stopped before this was answered; send it again"))
+        except Exception as error:
+            log_if_unexpected(error, request_id)
+            if started:  # half an answer is out; only a broken connection can say so
+                raise
+            await refuse(error)
 
     def _admit(self, scope: Scope, headers: Headers) -> None:
         if scope["state"].get("crowded") and scope["path"] not in PROBES:

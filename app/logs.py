@@ -39,6 +39,7 @@ def configure(log_format: LogFormat, log_level: LogLevel, stream: TextIO | None 
     logging.getLogger("app").setLevel(level)
     logging.captureWarnings(capture=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # one line per call to Qdrant
+    logging.getLogger("mcp").setLevel(logging.WARNING)  # one line per request to /mcp, of a session that there is none
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # its lines hold query strings
 
 

@@ -130,6 +130,7 @@ def create_app(settings: Settings, index_wait_s: float = START_WAIT_S) -> FastAP
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # to an absolute address, which loses the prefix and the TLS of a proxy
         responses=openapi.COMMON_PROBLEMS,
         servers=[{"url": ".", "description": "This service, under whatever prefix a proxy adds"}],
     )

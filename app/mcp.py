@@ -7,11 +7,13 @@ from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from app.cors import allowed_origins
-from app.errors import OriginRefused
+from app.errors import ClientGone, OriginRefused
+from app.hangup import until_gone
 from app.tools import tool_server  # which says what to do where the SDK is not installed
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager  # isort: skip
@@ -41,4 +43,23 @@ class McpEndpoint:
         origin = Headers(scope=scope).get("origin")
         if origin is not None and not {origin, "*"} & set(self._origins):
             raise OriginRefused(f"pages of {origin} may not use this; XQG_CORS_ORIGINS names those that may")
-        await self._sessions.handle_request(scope, receive, send)
+        unread: list[Message] = [{"type": "http.request", "body": await _body(scope, receive), "more_body": False}]
+        answer: list[Message] = []
+
+        async def replay() -> Message:
+            return unread.pop() if unread else await receive()
+
+        async def keep(message: Message) -> None:
+            answer.append(message)
+
+        # the SDK looks for no hang-up while a tool works, and its answers are whole: kept, then sent
+        await until_gone(receive, self._sessions.handle_request(scope, replay, keep))
+        for message in answer:
+            await send(message)
+
+
+async def _body(scope: Scope, receive: Receive) -> bytes:
+    try:
+        return await Request(scope, receive).body()
+    except ClientDisconnect as error:
+        raise ClientGone("the caller hung up before the request was whole") from error

@@ -1,27 +1,23 @@
 """Searches and passages over HTTP: translate and delegate."""
 
 import asyncio
-import contextlib
 import json
-from collections.abc import Coroutine
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import SkipJsonSchema
-from starlette.exceptions import HTTPException
 
 from app import examples, schemas
-from app.errors import ClientGone, InvalidRequest, NotReady
+from app.errors import InvalidRequest
 from app.fields import LanguageTag, QueryText, SpelledBool
+from app.hangup import until_gone
 from app.languages import language_label
 from app.openapi import problem
 from app.schemas import SearchRequest, SearchResponse
 from app.service import Service, ServiceDep, not_found
 from app.translate import matched_models, server_timing
-
-T = TypeVar("T")
 
 _UNPROCESSABLE = problem("A field is missing or out of range; `errors` names each.")
 _NO_PASSAGE = problem("No such passage.")
@@ -35,37 +31,13 @@ _SEARCH_PROBLEMS: dict[int | str, dict[str, Any]] = {
 search_routes = APIRouter(prefix="/v1", tags=["search"])
 
 
-async def until_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Await the work, but drop it when the caller hangs up: nobody waits for the answer."""
-    worker = asyncio.ensure_future(work)
-
-    async def gone() -> None:
-        with contextlib.suppress(HTTPException):  # a body that nobody asked for, and too much of it
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
-            worker.cancel()
-
-    watcher = asyncio.ensure_future(gone())
-    try:
-        return await worker
-    except asyncio.CancelledError as error:
-        if watcher.done():
-            raise ClientGone("the caller hung up before the answer") from error
-        if request.app.state.draining:  # the time to finish is over
-            raise NotReady("the service stopped before this was answered; send it again") from error
-        raise
-    finally:
-        watcher.cancel()
-        worker.cancel()
-
-
 async def _answer(body: SearchRequest, request: Request, service: Service) -> Response:
     """The one search of a request."""
     facts: dict[str, Any] = request.state.facts
     facts.update(lang=language_label(body.lang, body.query), top_k=body.top_k)
     if service.settings.log_queries:
         facts["query"] = body.query
-    answer = await until_gone(request, service.answer(body, request.state.request_id))
+    answer = await until_gone(request.receive, service.answer(body, request.state.request_id))
     facts["hits"] = len(answer.hits)
     response = _json(answer)
     response.headers["Server-Timing"] = server_timing(answer.timings_ms)
@@ -135,7 +107,7 @@ async def search_batch(body: schemas.BatchRequest, request: Request, service: Se
         each = (service.outcome(fields, request_id) for fields in body.searches)
         return list(await asyncio.gather(*each))
 
-    results = await until_gone(request, every())
+    results = await until_gone(request.receive, every())
     request.state.facts.update(searches=len(results), failed=sum(item.error is not None for item in results))
     return _json(schemas.BatchResponse(results=results, request_id=request_id))
 
@@ -154,7 +126,7 @@ async def explain(body: schemas.ExplainRequest, request: Request, service: Servi
     service.check_length(body.query)
     lang = language_label(body.lang, body.query)
     request.state.facts["lang"] = lang
-    matched = await until_gone(request, service.retriever.explain(body.query, body.docid))
+    matched = await until_gone(request.receive, service.retriever.explain(body.query, body.docid))
     if matched is None:
         raise not_found(body.docid)
     return _json(
@@ -178,4 +150,4 @@ async def passage(
     request: Request,
     service: ServiceDep,
 ) -> schemas.PassageModel:
-    return await until_gone(request, service.passage(docid))
+    return await until_gone(request.receive, service.passage(docid))

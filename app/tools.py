@@ -3,6 +3,7 @@
 Imported only where ``XQG_MCP`` or ``--stdio`` asks for it; needs the extra `mcp`.
 """
 
+import copy
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -75,11 +76,24 @@ class PassageRead(BaseModel):
     request_id: str
 
 
+# made once: the SDK lists the tools anew for every call of one, and pydantic takes milliseconds for a schema
+_SEARCH_SCHEMA = SearchRequest.model_json_schema()
+_FOUND_SCHEMA = Found.model_json_schema()
+_PASSAGE_TOOL = Tool(
+    name="passage",
+    title="Read a passage",
+    description=_PASSAGE,
+    input_schema=PassageRequest.model_json_schema(),
+    output_schema=PassageRead.model_json_schema(),
+    annotations=_READ_ONLY,
+)
+
+
 def tool_server(service_of: Callable[[], Service]) -> Server[Any]:
     """A server with both tools; ``service_of`` is asked at each call."""
 
     async def list_tools(context: _Context, params: PaginatedRequestParams | None) -> ListToolsResult:
-        return ListToolsResult(tools=[_search_tool(service_of()), _passage_tool()])
+        return ListToolsResult(tools=[_search_tool(service_of()), _PASSAGE_TOOL])
 
     async def call_tool(context: _Context, params: CallToolRequestParams) -> CallToolResult:
         answer = {"search": _search, "passage": _passage}.get(params.name)
@@ -104,7 +118,7 @@ def tool_server(service_of: Callable[[], Service]) -> Server[Any]:
 
 
 def _search_tool(service: Service) -> Tool:
-    schema = SearchRequest.model_json_schema()
+    schema = copy.deepcopy(_SEARCH_SCHEMA)
     schema["properties"]["query"]["maxLength"] = service.settings.max_query_chars
     try:
         fields = service.retriever.index.contract.fields
@@ -121,18 +135,7 @@ def _search_tool(service: Service) -> Tool:
         title="Search the passages",
         description=_SEARCH,
         input_schema=schema,
-        output_schema=Found.model_json_schema(),
-        annotations=_READ_ONLY,
-    )
-
-
-def _passage_tool() -> Tool:
-    return Tool(
-        name="passage",
-        title="Read a passage",
-        description=_PASSAGE,
-        input_schema=PassageRequest.model_json_schema(),
-        output_schema=PassageRead.model_json_schema(),
+        output_schema=_FOUND_SCHEMA,
         annotations=_READ_ONLY,
     )
 

@@ -7,16 +7,19 @@ url=${url%/}
 # what fails for a while (429, 503, to curl 408, 500, 502 and 504 too) is asked again, after what Retry-After says
 curl=(curl --silent --show-error --fail-with-body --max-time 15 --retry 3 --retry-max-time 30
   --header 'Content-Type: application/json')
-if [[ -n ${XQG_CLIENT_KEY:-} ]]; then
-  curl+=(--header "Authorization: Bearer $XQG_CLIENT_KEY")
-fi
+# read from a file, since every user of the machine sees the arguments of a command
+key() {
+  if [[ -n ${XQG_CLIENT_KEY:-} ]]; then
+    printf 'Authorization: Bearer %s\n' "$XQG_CLIENT_KEY"
+  fi
+}
 
 answer=$(mktemp)
 trap 'rm -f "$answer"' EXIT
-# by way of a file, which curl empties before it asks again: of several answers only the last is shown
+# into a file, which curl empties before it asks again: of several answers only the last is shown
 ask() {
   local status=0
-  "${curl[@]}" --output "$answer" "$@" || status=$?
+  "${curl[@]}" --header @<(key) --output "$answer" "$@" || status=$?
   cat "$answer"
   echo
   return "$status"

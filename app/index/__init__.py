@@ -35,14 +35,17 @@ class IndexLocation:
 
     @classmethod
     def parse(cls, text: str) -> "IndexLocation":
-        """Raises ConfigurationError where the text is neither."""
+        """Raises ConfigurationError where the text is neither, or names a user, whom nobody would tell the server."""
         if text.startswith("edge:") and len(text) > len("edge:"):
             return cls(folder=Path(text.removeprefix("edge:")))
-        url = urlsplit(text)
+        shown = re.sub("^([a-z]+://)?.*@", r"\1…@", text)  # a password does not belong in a log
+        remedy = "write edge:<folder> or http://host:port"
         try:
+            url = urlsplit(text)
             if url.scheme in ("http", "https") and url.hostname and url.port != 0:
-                return cls(url=text)
-        except ValueError:  # a port that is no number, or out of range
+                if "@" not in url.netloc:
+                    return cls(url=text)
+                remedy = "leave the user out, which Qdrant's client does not send; XQG_QDRANT_API_KEY holds the key"
+        except ValueError:  # brackets around no address, or a port that is no number or out of range
             pass
-        shown = re.sub("//[^/]*@", "//…@", text)  # a password does not belong in a log
-        raise ConfigurationError(f"{shown!r} is no index; write edge:<folder> or http://host:port")
+        raise ConfigurationError(f"{shown!r} is no index; {remedy}")

@@ -65,14 +65,14 @@ class EdgeIndex:
         """
         home, contract = look(folder, alias)
         try:
-            shard = qdrant_edge.EdgeShard.load(str(home / SHARD_FOLDER))
-        except Exception as error:  # the engine raises plain Exception
-            if "WouldBlock" in str(error):
+            shard = _call(f"cannot open {home}", lambda: qdrant_edge.EdgeShard.load(str(home / SHARD_FOLDER)))
+        except IndexUnavailable as error:
+            if "WouldBlock" in error.message:
                 raise NotReady(
                     f"another process has {home} open, and an Edge index serves one process; "
                     "stop the other, or use a Qdrant server for several"
                 ) from error
-            raise NotReady(f"Qdrant Edge cannot open {home}: {error}; load with --rebuild") from error
+            raise NotReady(f"{error.message}; load with --rebuild") from error
         return cls(home.name, contract, shard)
 
     @property
@@ -104,15 +104,15 @@ class EdgeIndex:
                 )
             )
 
-        points = self._call(ask)
+        points = self._ask(ask)
         return [Hit(from_payload(point.payload or {}), point.score) for point in points]
 
     async def passage(self, docid: str, deadline: float | None = None) -> Passage | None:
-        records = self._call(lambda: self._shard.retrieve([point_id(docid)], True, False))
+        records = self._ask(lambda: self._shard.retrieve([point_id(docid)], True, False))
         return from_payload(records[0].payload or {}) if records else None
 
     async def count(self, deadline: float | None = None) -> int:
-        return self._call(lambda: self._shard.count(qdrant_edge.CountRequest(exact=True)))
+        return self._ask(lambda: self._shard.count(qdrant_edge.CountRequest(exact=True)))
 
     def check_available(self) -> None:
         """It always is."""
@@ -121,15 +121,10 @@ class EdgeIndex:
         """It is, as long as it is open."""
 
     async def close(self) -> None:
-        self._shard.close()
+        self._ask(self._shard.close)
 
-    def _call(self, work: Callable[[], T]) -> T:
-        try:
-            return work()
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # the engine raises plain Exception, and panics as BaseException
-            raise IndexUnavailable(f"Qdrant Edge failed on {self._collection}: {error}") from error
+    def _ask(self, work: Callable[[], T]) -> T:
+        return _call(f"failed on {self._collection}", work)
 
 
 def look(folder: Path, alias: str) -> tuple[Path, IndexContract]:
@@ -148,6 +143,16 @@ def look(folder: Path, alias: str) -> tuple[Path, IndexContract]:
     if not contract.complete:
         raise NotReady(f"the index {home} is incomplete; run `python -m offline load` again")
     return home, contract
+
+
+def _call(failure: str, work: Callable[[], T]) -> T:
+    """Raises IndexUnavailable where the engine fails, or panics, as it does over some damaged files."""
+    try:
+        return work()
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the engine raises plain Exception, and panics as BaseException
+        raise IndexUnavailable(f"Qdrant Edge {failure}: {error}") from error
 
 
 def _filter(conditions: Sequence[Condition]) -> qdrant_edge.Filter | None:

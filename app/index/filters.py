@@ -50,13 +50,14 @@ def parse_filter(raw: Mapping[str, Any], fields: Mapping[str, FieldType]) -> lis
 
 
 def _condition(field: str, kind: FieldType, wanted: Any) -> Condition:
-    if isinstance(wanted, Mapping) and set(wanted) == {"not"}:
-        inner = _condition(field, kind, wanted["not"])
-        return Condition(field, inner.any_of, inner.bounds, negated=not inner.negated)
+    negated = False
+    while isinstance(wanted, Mapping) and set(wanted) == {"not"}:  # in a loop: callers may nest thousands
+        wanted, negated = wanted["not"], not negated
     if isinstance(wanted, Mapping):
         if kind not in ("integer", "float") or not wanted or set(wanted) - set(_BOUNDS):
             raise InvalidRequest(f"filter: {field} is a {kind} field; a range takes {', '.join(_BOUNDS)} on numbers")
-        return Condition(field, bounds={bound: _checked(field, kind, value) for bound, value in wanted.items()})
+        bounds = {bound: _checked(field, kind, value) for bound, value in wanted.items()}
+        return Condition(field, bounds=bounds, negated=negated)
     values = wanted if isinstance(wanted, list) else [wanted]
     if len(values) > MAX_VALUES:
         raise InvalidRequest(f"filter: {field} has {len(values):,} values; name at most {MAX_VALUES:,}")
@@ -66,8 +67,8 @@ def _condition(field: str, kind: FieldType, wanted: Any) -> Condition:
     if kind == "float":
         if len(checked) > 1:
             raise InvalidRequest(f"filter: {field} is a float field; give a range")
-        return Condition(field, bounds={"gte": checked[0], "lte": checked[0]})
-    return Condition(field, any_of=checked)
+        return Condition(field, bounds={"gte": checked[0], "lte": checked[0]}, negated=negated)
+    return Condition(field, any_of=checked, negated=negated)
 
 
 def _checked(field: str, kind: FieldType, value: Any) -> Any:
@@ -85,6 +86,6 @@ def _checked(field: str, kind: FieldType, value: Any) -> Any:
 def _shown(value: Any) -> str:
     try:
         text = repr(value)
-    except ValueError:  # an integer of thousands of digits
-        text = "the number"
+    except (ValueError, RecursionError):  # an integer of thousands of digits, lists thousands deep
+        text = "the value"
     return text if len(text) <= 60 else text[:60] + "…"

@@ -26,7 +26,7 @@ export const explain = (body, signal) => call("v1/explain", body, signal);
 export const info = () => call("v1/info");
 
 async function call(address, body, signal) {
-  const headers = key === null ? {} : { authorization: `Bearer ${key}` };
+  const headers = key === null ? {} : { "x-api-key": key }; // authorization is a proxy's, which may ask for a password
   const request = { headers, signal, cache: "no-store" };
   if (body) {
     headers["content-type"] = "application/json";

@@ -45,8 +45,8 @@ async function answer() {
   byId("examples").hidden = Boolean(q);
   for (const id of ["hits", "filters", "status"]) byId(id).replaceChildren();
   clearProblem();
+  hits.ariaBusy = String(Boolean(q));
   if (!q) return facts === null ? learn() : undefined;
-  hits.ariaBusy = "true";
   try {
     const filter = parsedFilter(conditions);
     showFilters(filter);

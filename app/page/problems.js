@@ -25,8 +25,7 @@ export function clearProblem() {
 /** Ask for a key; one that was in use is not known any more. */
 export function askForKey() {
   if (hasKey()) tell("This key is not known", "Keys are given out by whoever runs the service.");
-  useKey(null);
-  byId("forget").hidden = true;
+  keep(null);
   keyForm.hidden = false;
   byId("key").focus();
 }
@@ -39,9 +38,15 @@ export function onRemedy(again) {
     const key = byId("key").value.trim();
     if (!/^[!-~]+$/.test(key)) return tell("That is no key", "Keys have neither spaces nor accents.");
     keyForm.reset();
-    useKey(key);
+    keep(key);
     again();
   });
+}
+
+/** Use a key, or none, and offer to forget the one that there is. */
+function keep(key) {
+  useKey(key);
+  byId("forget").hidden = key === null;
 }
 
 function tell(title, detail, requestId) {
@@ -59,6 +64,7 @@ function offerRetry(seconds) {
     seconds -= 1;
   };
   retry.hidden = false;
+  clearInterval(countdown); // of another call that was refused
   countdown = setInterval(tick, 1000);
   tick();
 }

@@ -25,7 +25,8 @@ class XqgClient:
     """Blocking.  Keeps its connections, so make one and share it, between threads too; close it, or use ``with``.
 
     Args:
-        base_url: of the service, as ``http://localhost:8000``, with a path where a proxy adds one.
+        base_url: of the service, as ``http://localhost:8000``, with a path where a proxy adds one, and a user
+            and password where it asks for them.
         api_key: where the service asks for one; empty is none.
         timeout_s: for one request to connect, and between two parts of its answer.
         retry: how often 429 and 503 are asked again.

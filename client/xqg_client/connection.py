@@ -25,7 +25,10 @@ def options(base_url: str, api_key: str | None, timeout_s: float) -> dict[str, A
         if not (api_key.isascii() and api_key.isprintable() and api_key == api_key.strip()):
             # httpx would put the key into its message
             raise ValueError("api_key has blanks around it, or characters that no header carries")
-        headers["Authorization"] = f"Bearer {api_key}"
+        if httpx.URL(base_url).userinfo:  # for a proxy; httpx puts it where the key would be
+            headers["X-API-Key"] = api_key
+        else:
+            headers["Authorization"] = f"Bearer {api_key}"
     return {
         "base_url": base_url,
         "headers": headers,

@@ -1,11 +1,18 @@
 """POST /v1/explain over real HTTP: which generated queries are closest to a question."""
 
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from app.bundle import Bundle
 from app.languages import LANGUAGES
+from app.settings import Settings
+from tests.conftest import Built
 
 TELUGU = LANGUAGES[-1].example
 
@@ -43,6 +50,24 @@ def test_the_language_is_the_callers_word_or_the_script(
     client: httpx.Client, query: str, given: str | None, told: str
 ) -> None:
     assert explain(client, query=query, docid="Agra", lang=given).json()["lang"] == told
+
+
+def test_an_explanation_finds_room_in_a_queue_that_is_shorter_than_itself(
+    serve: Callable[[Settings], AbstractContextManager[str]], demo_bundle: Bundle, built: Built, tmp_path: Path
+) -> None:
+    shutil.copytree(built.index.removeprefix("edge:"), tmp_path / "index", symlinks=True)
+    settings = Settings(
+        bundle=demo_bundle.folder,
+        index=f"edge:{tmp_path / 'index'}",
+        timeout_s=120,
+        max_batch_tokens=64,
+        max_queue_tokens=64,
+    )
+    with serve(settings) as url, httpx.Client(base_url=url, timeout=120) as client:
+        stored = client.get("/v1/passages/Eiffel Tower").json()["generated_queries"]
+        answer = explain(client, query=TELUGU, docid="Eiffel Tower")
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()["matched_queries"]) == sum(map(len, stored.values()))
 
 
 def test_a_passage_that_is_not_there_is_a_404(client: httpx.Client) -> None:

@@ -175,6 +175,7 @@ def test_libraries_and_warnings_log_in_the_same_shape(written: Callable[..., io.
         warnings.simplefilter("always")
         warnings.warn("old", DeprecationWarning, stacklevel=1)
     logging.getLogger("httpx").info("a call")
+    logging.getLogger("mcp.server.streamable_http").info("Terminating session: None")
     started, warned = entries(stream)
     assert (started["logger"], started["message"]) == ("uvicorn.error", "started 5")
     assert "color_message" not in started

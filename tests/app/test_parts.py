@@ -98,12 +98,23 @@ def test_settings_name_the_variable_that_is_wrong(monkeypatch: pytest.MonkeyPatc
 def test_an_index_is_an_edge_folder_or_a_url() -> None:
     assert IndexLocation.parse("edge:some/folder").folder == Path("some/folder")
     assert IndexLocation.parse("http://qdrant:6333").url == "http://qdrant:6333"
-    for text in ("qdrant:6333", "edge:", "", "http://", "http://host:abc", "http://host:99999"):
+    for text in ("qdrant:6333", "edge:", "", "http://", "http://host:abc", "http://host:99999", "http://[::1:6333"):
         with pytest.raises(ConfigurationError, match="write edge:<folder> or http://host:port"):
             IndexLocation.parse(text)
-    with pytest.raises(ConfigurationError) as caught:
-        IndexLocation.parse("https://user:secret@host:abc")
-    assert "secret" not in str(caught.value)
+
+
+def test_an_index_with_a_password_in_its_url_is_refused_and_the_password_not_shown() -> None:
+    for text in (
+        "https://user:secret@host:6333",
+        "https://user:secret@host:abc",
+        "user:secret@host",
+        "http://u:se/cret@h",
+    ):
+        with pytest.raises(ConfigurationError, match=r"(://)?…@h(ost)?") as caught:
+            IndexLocation.parse(text)
+        assert "cret" not in str(caught.value)
+    with pytest.raises(ConfigurationError, match="XQG_QDRANT_API_KEY holds the key"):
+        IndexLocation.parse("https://user:secret@host:6333")  # which would be dropped, and the server left unasked
 
 
 def test_every_error_has_a_row_and_unknown_ones_are_500() -> None:

@@ -80,6 +80,54 @@ def test_a_service_that_asks_to_wait_is_waited_for(open_page: Open, status: int)
     expect(hits(page).first).to_have_text("Agra")
 
 
+def test_of_two_calls_that_are_refused_only_one_is_waited_for(open_page: Open) -> None:
+    page = open_page(expected_errors=(REFUSED,))
+    retry_after = "1"
+
+    def refuse(route: Route) -> None:
+        route.fulfill(status=503, headers={"retry-after": retry_after}, body='{"title": "Busy", "detail": "wait"}')
+
+    page.clock.install()
+    page.route("**/v1/*", refuse)
+    with page.expect_response("**/v1/info"), page.expect_response("**/v1/search"):
+        page.goto("/?q=Agra")
+    retry_after = "60"
+    page.get_by_role("button", name="Try again", exact=True).click()  # once it may be
+    expect(page.get_by_role("button", name="Try again in")).to_be_disabled()
+    page.evaluate("""() => {
+        const button = document.getElementById("retry");
+        window.enabled = 0;
+        new MutationObserver(() => (window.enabled += !button.disabled)).observe(button, { attributes: true });
+    }""")
+    page.clock.run_for(5_000)
+    assert page.evaluate("window.enabled") == 0, "left to wait for what the service asked"
+
+
+def test_a_search_that_is_left_for_the_start_page_leaves_nothing_busy(open_page: Open) -> None:
+    page = open_page()
+    page.route("**/v1/search", lambda _: None)  # never answered
+    page.get_by_role("searchbox").fill("Agra")
+    page.keyboard.press("Enter")
+    expect(page.locator("#hits")).to_have_attribute("aria-busy", "true")
+    page.get_by_role("link", name="xQG").click()
+    expect(page.locator("#hits")).to_have_attribute("aria-busy", "false")
+
+
+def test_a_key_that_is_asked_for_in_between_can_be_forgotten_as_well(open_page: Open) -> None:
+    page = open_page("/?q=Agra", expected_errors=(REFUSED,))
+    expect(hits(page).first).to_have_text("Agra")
+    page.route("**/v1/search", lambda route: route.fulfill(status=401, body="{}"), times=1)
+    page.get_by_role("searchbox").fill("Eiffel Tower")
+    page.keyboard.press("Enter")
+    page.get_by_label("This service asks for a key.").fill(KEY)
+    with page.expect_request("**/v1/search") as asked:
+        page.keyboard.press("Enter")
+    assert asked.value.headers["x-api-key"] == KEY
+    assert "authorization" not in asked.value.headers, "it is a proxy's that asks for a password"
+    expect(hits(page).first).to_have_text("Eiffel Tower")
+    expect(page.get_by_role("button", name="Forget the key")).to_be_visible()
+
+
 def test_a_page_of_a_proxy_is_told_as_what_it_is(open_page: Open) -> None:
     page = open_page(expected_errors=(REFUSED,))
     page.route("**/v1/search", lambda route: route.fulfill(status=502, body="<html>Bad Gateway"), times=1)

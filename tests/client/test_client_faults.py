@@ -1,5 +1,6 @@
 """Both clients before a server that refuses for a while, hangs up, or is somebody else's."""
 
+import base64
 import email.utils
 import time
 from collections.abc import Callable
@@ -197,6 +198,14 @@ def test_the_key_goes_in_a_header_and_a_proxys_path_is_kept() -> None:
     assert asked.path == "/search/v1/search"
     assert asked.headers["authorization"] == "Bearer k e y"
     assert asked.body == {"query": "q", "top_k": 10, "lang": "te", "filter": {}, "explain": False}
+
+
+def test_a_user_whom_a_proxy_asks_for_leaves_the_key_in_its_place() -> None:
+    with scripted(GOOD) as script, XqgClient(script.url.replace("//", "//me:secret@"), api_key="k e y") as client:
+        client.search("q")
+    headers = script.asked[0].headers
+    assert headers["authorization"] == "Basic " + base64.b64encode(b"me:secret").decode()
+    assert headers["x-api-key"] == "k e y"
 
 
 def test_an_empty_key_is_none() -> None:

@@ -91,6 +91,18 @@ def test_curl_shows_the_problem_and_fails_where_the_service_refuses() -> None:
     assert [asked.headers["authorization"] for asked in script.asked] == ["Bearer secret"]
 
 
+def test_curl_does_not_show_the_key_among_its_arguments(tmp_path: Path) -> None:
+    curl = shutil.which("curl")
+    (tmp_path / "curl").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {tmp_path / "arguments"}\nexec {curl} "$@"\n')
+    (tmp_path / "curl").chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    with scripted(Answer(200, {})) as script:
+        answers_of(run(EXAMPLES / "search.sh", XQG_CLIENT_URL=script.url, XQG_CLIENT_KEY="secret", PATH=path))
+    assert {asked.headers["authorization"] for asked in script.asked} == {"Bearer secret"}
+    assert f"{script.url}/v1/info" in (tmp_path / "arguments").read_text()
+    assert "secret" not in (tmp_path / "arguments").read_text()
+
+
 def test_python_explains_a_hit_and_tells_the_refused_of_a_batch(service: str) -> None:
     lines = lines_of(run(sys.executable, EXAMPLES / "search_sync.py", service))
     assert lines[1].startswith(f"1. {ANSWERS['ru']} (0.")

@@ -184,6 +184,24 @@ async def test_a_damaged_folder_is_refused(folder: Place, tmp_path: Path) -> Non
         assert keeper.index.collection == old
 
 
+async def test_a_folder_over_which_the_engine_panics_is_refused_and_its_successor_served(
+    folder: Place, tmp_path: Path
+) -> None:
+    old = await fill(folder.engine, "passages", "old", build_id="1")
+    shutil.copytree(tmp_path / old, tmp_path / "passages-torn")
+    (tmp_path / "passages-torn" / "contract.json").write_text(contract(build_id="2").model_dump_json())
+    for file in (tmp_path / "passages-torn").rglob("vectors/status.dat"):
+        file.write_bytes(b"")
+    async with folder.kept() as keeper:
+        store = folder.engine.store()
+        await store.publish("passages", "passages-torn")
+        await store.close()
+        await until(lambda: "Qdrant Edge cannot open" in str(keeper.refused))
+        assert keeper.index.collection == old
+        new = await fill(folder.engine, "passages", "new", build_id="3")
+        await until(serves(keeper, new))
+
+
 async def test_an_open_folder_that_is_renamed_or_removed_is_served_until_another_is_in_its_place(
     folder: Place, tmp_path: Path
 ) -> None:

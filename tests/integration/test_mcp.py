@@ -324,6 +324,34 @@ def test_the_process_ends_in_order_on_a_signal(variables: dict[str, str], number
         process.communicate()
 
 
+def test_a_message_too_long_is_passed_over_and_the_next_is_answered(variables: dict[str, str]) -> None:
+    process = started(variables)
+    assert process.stdin is not None
+    for size in (5_000_000, 20_000_000):  # over the limit, and over what waits in the pipe and the reader
+        process.stdin.write(b'"' + b"x" * size + b'"\n')
+    process.stdin.write(json.dumps(INITIALIZE | {"id": 2, "method": "ping", "params": {}}).encode() + b"\n")
+    process.stdin.flush()
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["id"] == 2
+    rest, log = process.communicate(timeout=120)
+    assert (process.returncode, rest) == (0, b"")
+    assert b"is passed over" in log
+
+
+def test_the_process_ends_in_order_when_its_assistant_is_gone_before_an_answer(variables: dict[str, str]) -> None:
+    process = started(variables)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stdin.write(json.dumps(INITIALIZE | {"id": 2, "method": "ping", "params": {}}).encode() + b"\n")
+    process.stdin.flush()
+    with process.stderr, process.stdin:
+        log = process.stderr.read()
+    assert process.wait(timeout=120) == 0, log
+    assert b"Traceback" not in log
+
+
 def test_a_stdin_that_is_no_pipe_is_refused(variables: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "requests").write_text(json.dumps(INITIALIZE))
     with (tmp_path / "requests").open() as stdin:

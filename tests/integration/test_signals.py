@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -100,22 +101,36 @@ def test_sigterm_to_the_service_with_requests_that_do_not_end(
         async with httpx.AsyncClient(base_url=url, timeout=60) as client:
             tally.count(await client.get(path), of_one_index)
 
-    async def ask_and_end(app: Service, stub: QdrantStub) -> None:
-        asked = [asyncio.ensure_future(ask(app.url, path)) for path in ("/v1/search?q=x", "/v1/passages/a-1")]
+    async def send_half(url: str) -> str:
+        reader, writer = await asyncio.open_connection(httpx.URL(url).host, httpx.URL(url).port)
+        writer.write(b'POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"query"')
+        answer = await reader.read()
+        writer.close()
+        return answer.decode()
+
+    async def ask_and_end(app: Service, stub: QdrantStub) -> str:
+        paths = ("/v1/search?q=x", "/v1/passages/a-1", "/readyz")
+        asked = [asyncio.ensure_future(ask(app.url, path)) for path in paths]
+        half = asyncio.ensure_future(send_half(app.url))
         await asyncio.to_thread(until, lambda: stub.staged("query") + stub.staged("retrieve") == 0)
+        await asyncio.to_thread(until, lambda: "xqg_requests_in_flight 5.0" in httpx.get(f"{app.url}/metrics").text)
         app.process.send_signal(signal.SIGTERM)
         await asyncio.gather(*asked)
+        return await half
 
     with running_stub() as stub:
         Builds(tiny_bundle.encoder, url=stub.url).build("a")
         settings = {"bundle": tiny_bundle.folder, "index": stub.url, "qdrant_grpc_port": 0, "timeout_s": 60}
         with service(tmp_path / "log", **settings, drain_s=1) as app:
-            for operation in ("query", "retrieve"):
+            for operation in ("query", "query", "retrieve"):
                 stub.stage(operation, Hang(60))
-            asyncio.run(ask_and_end(app, stub))
+            head, _, body = asyncio.run(ask_and_end(app, stub)).partition("\r\n\r\n")
             assert app.process.wait() == 0, app.log.read_text()
-    assert tally.refused == {503: 2}
+    assert tally.refused == {503: 3}
     assert not tally.lost
+    assert head.startswith("HTTP/1.1 503 ")
+    assert json.loads(body)["type"] == "urn:xqg:problem:not-ready"
+    assert "Traceback" not in app.log.read_text()
 
 
 @pytest.fixture
