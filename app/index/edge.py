@@ -65,7 +65,7 @@ class EdgeIndex:
         """
         home, contract = look(folder, alias)
         try:
-            shard = _call(f"cannot open {home}", lambda: qdrant_edge.EdgeShard.load(str(home / SHARD_FOLDER)))
+            shard = engine_call(f"cannot open {home}", lambda: qdrant_edge.EdgeShard.load(str(home / SHARD_FOLDER)))
         except IndexUnavailable as error:
             if "WouldBlock" in error.message:
                 raise NotReady(
@@ -124,7 +124,7 @@ class EdgeIndex:
         self._ask(self._shard.close)
 
     def _ask(self, work: Callable[[], T]) -> T:
-        return _call(f"failed on {self._collection}", work)
+        return engine_call(f"failed on {self._collection}", work)
 
 
 def look(folder: Path, alias: str) -> tuple[Path, IndexContract]:
@@ -145,13 +145,17 @@ def look(folder: Path, alias: str) -> tuple[Path, IndexContract]:
     return home, contract
 
 
-def _call(failure: str, work: Callable[[], T]) -> T:
-    """Raises IndexUnavailable where the engine fails, or panics, as it does over some damaged files."""
+def engine_call(failure: str, work: Callable[[], T]) -> T:
+    """Call the engine, which raises plain Exception, and panics over some damaged files.
+
+    Raises:
+        IndexUnavailable: it failed; the message begins with ``failure``.
+    """
     try:
         return work()
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # the engine raises plain Exception, and panics as BaseException
+    except BaseException as error:  # as which it panics
         raise IndexUnavailable(f"Qdrant Edge {failure}: {error}") from error
 
 

@@ -8,7 +8,7 @@ import qdrant_edge
 
 from app.errors import IndexUnavailable
 from app.index.contract import FieldType, IndexContract
-from app.index.edge import BOOLS_KEY, CONTRACT_FILE, SHARD_FOLDER, bool_words
+from app.index.edge import BOOLS_KEY, CONTRACT_FILE, SHARD_FOLDER, bool_words, engine_call
 from app.passages import METADATA_KEY, Passage, point_id, to_payload
 from app.vectors import Vectors
 from offline.files import write_atomically
@@ -42,7 +42,9 @@ class EdgeWriter:
         (home / SHARD_FOLDER).mkdir(parents=True)
         write_atomically(home / CONTRACT_FILE, contract.model_dump_json(indent=1))
         config = _config(contract, storage)
-        shard = engine_call(home, lambda: qdrant_edge.EdgeShard.create(str(home / SHARD_FOLDER), config))
+        shard = engine_call(
+            f"cannot create {home}", lambda: qdrant_edge.EdgeShard.create(str(home / SHARD_FOLDER), config)
+        )
         writer = cls(home, shard, contract)
         for field, kind in contract.fields.items():
             key = BOOLS_KEY if kind == "bool" else METADATA_KEY
@@ -57,14 +59,14 @@ class EdgeWriter:
         self._update(qdrant_edge.UpdateOperation.upsert_points(points))
 
     async def flush(self) -> None:
-        engine_call(self._home, self._shard.flush)
+        self._call(self._shard.flush)
 
     async def count(self) -> int:
-        return engine_call(self._home, lambda: self._shard.count(qdrant_edge.CountRequest(exact=True)))
+        return self._call(lambda: self._shard.count(qdrant_edge.CountRequest(exact=True)))
 
     async def read_vectors(self, docids: Sequence[str]) -> dict[str, list[float]]:
         ids: list[Any] = [point_id(docid) for docid in docids]
-        records = engine_call(self._home, lambda: self._shard.retrieve(ids, with_payload=True, with_vector=True))
+        records = self._call(lambda: self._shard.retrieve(ids, with_payload=True, with_vector=True))
         return {(record.payload or {})["docid"]: _dense(record.vector) for record in records}
 
     async def build_graph(self) -> None:
@@ -74,7 +76,7 @@ class EdgeWriter:
                 pass
             self._shard.flush()
 
-        engine_call(self._home, settle)
+        self._call(settle)
 
     async def complete(self, contract: IndexContract) -> None:
         write_atomically(self._home / CONTRACT_FILE, contract.model_dump_json(indent=1))
@@ -92,17 +94,10 @@ class EdgeWriter:
         return payload
 
     def _update(self, operation: qdrant_edge.UpdateOperation) -> None:
-        engine_call(self._home, lambda: self._shard.update(operation))
+        self._call(lambda: self._shard.update(operation))
 
-
-def engine_call(home: Path, work: Callable[[], T]) -> T:
-    """Call the engine; its errors become ``IndexUnavailable``."""
-    try:
-        return work()
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # the engine raises plain Exception, and panics as BaseException
-        raise IndexUnavailable(f"Qdrant Edge failed on {home}: {error}") from error
+    def _call(self, work: Callable[[], T]) -> T:
+        return engine_call(f"failed on {self._home}", work)
 
 
 def _config(contract: IndexContract, storage: Storage) -> qdrant_edge.EdgeConfig:

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from app.errors import IndexUnavailable, OutOfSpace, RunConflict
 from app.index.contract import IndexContract
-from app.index.edge import CONTRACT_FILE, SHARD_FOLDER
-from offline.writers.edge import EdgeWriter, engine_call
+from app.index.edge import CONTRACT_FILE, SHARD_FOLDER, engine_call
+from offline.writers.edge import EdgeWriter
 from offline.writers.protocol import Storage
 
 _PREALLOCATED_BYTES = 128 * 2**20  # first chunks, write-ahead log
@@ -115,7 +115,7 @@ class EdgeStore:
     def _open(self, home: Path) -> qdrant_edge.EdgeShard:
         """Raises RunConflict where another process has it open, IndexUnavailable where it is damaged."""
         try:
-            return engine_call(home, lambda: qdrant_edge.EdgeShard.load(str(home / SHARD_FOLDER)))
+            return engine_call(f"cannot open {home}", lambda: qdrant_edge.EdgeShard.load(str(home / SHARD_FOLDER)))
         except IndexUnavailable as error:
             if "WouldBlock" in str(error):
                 raise RunConflict(f"another process has {home} open; stop that service first") from error
