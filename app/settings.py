@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     log_level: LogLevel = "info"
     """``debug`` adds probes and scrapes; ``warning`` leaves the requests out."""
     log_queries: bool = False
-    """Put the texts of single searches into the log, and with ``otel`` leave them in traced URLs: maybe personal data."""
+    """Log the texts of single searches, and with ``otel`` leave them in traced URLs: they may be personal data."""
     otel: bool = False
     """Send OpenTelemetry traces to ``OTEL_EXPORTER_OTLP_ENDPOINT``, else to port 4318 here; needs the extra `otel`."""
     mcp: bool = False
