@@ -20,11 +20,12 @@ _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 def install(app: FastAPI) -> None:
     """Add ``/docs``."""
+    title = app.title  # the framework keeps what it was once given to answer with, and must not keep the service
 
     async def docs() -> HTMLResponse:
         page = get_swagger_ui_html(  # relative addresses, which hold under any prefix of a proxy
             openapi_url="openapi.json",
-            title=app.title,
+            title=title,
             swagger_js_url=f"{_ASSETS}/swagger-ui-bundle.js",
             swagger_css_url=f"{_ASSETS}/swagger-ui.css",
             swagger_favicon_url="page/icon.svg",

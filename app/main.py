@@ -3,8 +3,8 @@
 import asyncio
 import functools
 import gc
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -114,7 +114,7 @@ def create_app(settings: Settings, index_wait_s: float = START_WAIT_S) -> FastAP
         await keeper.start(index_wait_s)
         if mcp is not None:
             await parts.enter_async_context(mcp.running())
-        _spare_the_collector()
+        parts.enter_context(_spared_collector())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -155,11 +155,18 @@ def create_app(settings: Settings, index_wait_s: float = START_WAIT_S) -> FastAP
     return app
 
 
-def _spare_the_collector() -> None:
-    """What lives as long as the process need not be looked through again and again."""
+@contextmanager
+def _spared_collector() -> Iterator[None]:
+    """What lives as long as the service need not be looked through again and again; at its end it is let go."""
+    before = gc.get_threshold()
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 def _tracing(settings: Settings) -> "Tracing | None":
